@@ -1,0 +1,67 @@
+// What the server says, as it says it (protocol, part 3). Times are RFC 3339 in UTC.
+
+export type Role = 'member' | 'admin'
+
+export interface User {
+  id: string
+  name: string
+  role: Role
+  age: number
+  update_date: string | null
+}
+
+/** The answer to a login, a registration and a setup. */
+export interface Login {
+  token: string
+  expires_at: string
+  user: User
+}
+
+export interface Session {
+  id: string
+  created_at: string
+  last_used_at: string
+  expires_at: string
+  address: string
+  user_agent: string | null
+  current: boolean
+}
+
+export interface Server {
+  version: string
+  registration: 'open' | 'closed'
+}
+
+/** Every code a problem of the account routes can carry; each has words in both languages (i18n.spec.ts sees to it). */
+export const serverCodes = [
+  'malformed',
+  'token_missing',
+  'token_invalid',
+  'token_expired',
+  'token_revoked',
+  'login_failed',
+  'not_an_account',
+  'origin_refused',
+  'registration_closed',
+  'not_found',
+  'exists',
+  'too_large',
+  'field_invalid',
+  'too_many',
+  'busy',
+  'stopping',
+  'storage_failed',
+] as const
+
+/** What goes wrong before any server has answered, or when something that is not Bellrope did. */
+export const clientCodes = ['unreachable', 'unexpected'] as const
+
+/** Why a session is no longer there. */
+export const lostCodes = [
+  'token_missing',
+  'token_invalid',
+  'token_expired',
+  'token_revoked',
+  'elsewhere',
+] as const
+export type LostCode = (typeof lostCodes)[number]

@@ -1,0 +1,111 @@
+//! The command line. Results on stdout, talk on stderr; 0 done, 1 refused or failed, 2 wrong usage.
+
+mod config;
+mod control;
+mod serve;
+mod user;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, LogFormat, Place, Settings};
+
+/// Pushes to a forum's member, in real time and without loss, what happened to them
+#[derive(Parser)]
+#[command(
+    name = "bellrope",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server
+    Serve {
+        #[command(flatten)]
+        settings: Box<Settings>,
+    },
+    /// Print each setting's value in force, and where it came from
+    Config {
+        #[command(flatten)]
+        settings: Box<Settings>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Manage accounts, whether the server runs or not
+    User {
+        #[command(flatten)]
+        place: Place,
+        #[command(subcommand)]
+        command: user::Command,
+    },
+}
+
+/// Runs the command of this process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let matches = Cli::command().get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    match run(cli, &matches) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bellrope: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
+    let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
+    match cli.command {
+        Command::Serve { settings } => {
+            let config = Config::load(*settings, matches)?;
+            log(&config);
+            runtime()?.block_on(serve::run(&config))
+        }
+        Command::Config { settings, json } => config::run(&Config::load(*settings, matches)?, json),
+        Command::User { place, command } => {
+            let settings = Settings {
+                data: place.data,
+                config: place.config,
+                ..Settings::default()
+            };
+            let config = Config::load(settings, matches)?;
+            runtime()?.block_on(user::run(&config, command))
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?)
+}
+
+/// Logs to stderr, so that stdout stays for results.
+fn log(config: &Config) {
+    // Checked when the settings were read.
+    let filter = EnvFilter::new(&config.log);
+    let colour = std::io::stderr().is_terminal();
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colour);
+    match config.log_format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+}

@@ -1,0 +1,158 @@
+//! The kinds of value a setting may have, each checked as it is read.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A scheme, a host and perhaps a port, spelled as a browser sends it in `Origin`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Origin(String);
+
+impl Origin {
+    /// The origin of a server that is reached where it listens.
+    #[must_use]
+    pub fn of_address(address: SocketAddr) -> Self {
+        Self(format!("http://{address}"))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(raw: &str) -> std::result::Result<Self, String> {
+        let wrong = || {
+            format!(
+                "`{raw}` is no origin; write it like https://forum.example or http://127.0.0.1:8080, without a path"
+            )
+        };
+        let lower = raw.trim_end_matches('/').to_ascii_lowercase();
+        let (scheme, rest) = lower.split_once("://").ok_or_else(wrong)?;
+        let default_port = match scheme {
+            "http" => ":80",
+            "https" => ":443",
+            _ => return Err(wrong()),
+        };
+        // Browsers leave the scheme's own port out (RFC 6454, 6.1).
+        let authority = rest.strip_suffix(default_port).unwrap_or(rest);
+        let ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+        if authority.is_empty() || !authority.chars().all(ok) {
+            return Err(wrong());
+        }
+        Ok(Self(format!("{scheme}://{authority}")))
+    }
+}
+
+/// A block of addresses; a single address is a block of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Cidr(ipnet::IpNet);
+
+impl Cidr {
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address)
+    }
+}
+
+impl FromStr for Cidr {
+    type Err = String;
+
+    fn from_str(raw: &str) -> std::result::Result<Self, String> {
+        let block = raw
+            .parse()
+            .or_else(|_| raw.parse::<IpAddr>().map(Into::into));
+        block.map(Self).map_err(|_| {
+            format!(
+                "`{raw}` is neither an address nor a block; write it like 127.0.0.1 or 10.0.0.0/8"
+            )
+        })
+    }
+}
+
+/// A length of time that a login may have: a minute to ten years.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Ttl(pub Duration);
+
+impl FromStr for Ttl {
+    type Err = String;
+
+    fn from_str(raw: &str) -> std::result::Result<Self, String> {
+        let time = humantime::parse_duration(raw)
+            .map_err(|_| format!("`{raw}` is no length of time; write it like 12h or 30d"))?;
+        let (least, most) = (Duration::from_mins(1), Duration::from_hours(24 * 3650));
+        if !(least..=most).contains(&time) {
+            return Err(format!(
+                "`{raw}` is out of range; a login lasts 1m to 3650d"
+            ));
+        }
+        Ok(Self(time))
+    }
+}
+
+/// `Display` and the string conversions serde uses, for the types above.
+macro_rules! spelled {
+    ($type:ty, $shown:expr) => {
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let shown: fn(&$type) -> String = $shown;
+                f.write_str(&shown(self))
+            }
+        }
+        impl TryFrom<String> for $type {
+            type Error = String;
+            fn try_from(raw: String) -> std::result::Result<Self, String> {
+                raw.parse()
+            }
+        }
+        impl From<$type> for String {
+            fn from(value: $type) -> Self {
+                value.to_string()
+            }
+        }
+    };
+}
+spelled!(Origin, |origin| origin.0.clone());
+spelled!(Cidr, |cidr| cidr.0.to_string());
+spelled!(Ttl, |ttl| humantime::format_duration(ttl.0).to_string());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_spelled_as_browsers_spell_them() {
+        let spelled = |raw: &str| raw.parse::<Origin>().map(String::from);
+        assert_eq!(
+            spelled("https://Forum.example/"),
+            Ok("https://forum.example".to_owned())
+        );
+        assert_eq!(
+            spelled("https://forum.example:443"),
+            Ok("https://forum.example".to_owned())
+        );
+        assert_eq!(
+            spelled("http://127.0.0.1:8080"),
+            Ok("http://127.0.0.1:8080".to_owned())
+        );
+        for wrong in [
+            "forum.example",
+            "ftp://forum.example",
+            "https://",
+            "https://a/b",
+            "null",
+            "*",
+        ] {
+            assert!(spelled(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! Own accounts: names, roles, and everything done to them by members, administrators, commands.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::engine::Unless;
+use super::error::{Error, Result};
+use super::id::MemberId;
+use super::session::{self, Login, Origin};
+use super::{Actor, App, Client, password};
+use crate::config::Registration;
+
+/// Characters of a user name.
+const NAME_CHARS: std::ops::RangeInclusive<usize> = 2..=64;
+
+/// A user name: 2 to 64 letters or digits of any script, `.`, `_`, `-`. Two names that are equal
+/// after NFKC and lower case are one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    shown: String,
+    key: String,
+}
+
+impl Name {
+    /// # Errors
+    /// [`Error::FieldInvalid`] naming `username`.
+    pub fn parse(raw: &str) -> Result<Self> {
+        let shown: String = raw.nfkc().collect();
+        let ok = NAME_CHARS.contains(&shown.chars().count())
+            && shown
+                .chars()
+                .all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'));
+        if !ok {
+            return Err(Error::field(
+                "username",
+                "A name has 2 to 64 letters or digits of any script, `.`, `_` or `-`.",
+            ));
+        }
+        let key = shown.chars().flat_map(char::to_lowercase).nfkc().collect();
+        Ok(Self { shown, key })
+    }
+
+    /// What two spellings of one name share; the account's key.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// As its owner wrote it, after NFKC.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.shown
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Member,
+    Admin,
+}
+
+impl Role {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// An own account, as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub name: Name,
+    pub role: Role,
+    pub disabled: bool,
+    /// A PHC string.
+    pub password_hash: String,
+    pub created_at: Timestamp,
+}
+
+impl Account {
+    #[must_use]
+    pub fn id(&self) -> MemberId {
+        MemberId::of_account(&self.name)
+    }
+}
+
+/// What `GET /me` shows of a member.
+#[derive(Debug, Clone)]
+pub struct User {
+    pub id: MemberId,
+    pub name: Name,
+    pub role: Role,
+    pub age: u64,
+    /// When the age last changed.
+    pub update_date: Option<Timestamp>,
+}
+
+/// The member behind the actor.
+///
+/// # Errors
+/// `NotAMember`, `Storage`.
+pub async fn me(app: &App, actor: &Actor) -> Result<User> {
+    let member = actor.member()?;
+    let counter = app.store.counter(&member.id).await?;
+    Ok(User {
+        id: member.id.clone(),
+        name: member.name.clone(),
+        role: member.role,
+        age: counter.age,
+        update_date: counter.updated_at,
+    })
+}
+
+/// Checks name and password and opens a session. Unknown, wrong and disabled are one answer, and
+/// take the same time.
+///
+/// # Errors
+/// `LoginFailed`, `TooMany`, `Busy`, `Storage`.
+pub async fn login(app: &App, username: &str, secret: &str, origin: &Origin) -> Result<Login> {
+    let name = Name::parse(username).ok();
+    let known_as = name.as_ref().map_or("", Name::key);
+    let limited = || match origin.client {
+        Client::Address(address) => app.tries.check_login(known_as, address, app.clock.now()),
+        Client::Operator => Ok(()),
+    };
+    limited()?;
+    let turn = app.hasher.turn().await?;
+    limited()?;
+    let account = match &name {
+        Some(name) => app.store.account(name).await?,
+        None => None,
+    };
+    let hash = account
+        .as_ref()
+        .map(|account| account.password_hash.as_str());
+    let matches = app.hasher.verify(&turn, hash, secret).await?;
+    let Some(account) = account.filter(|account| matches && !account.disabled) else {
+        if let Client::Address(address) = origin.client {
+            app.tries.login_failed(known_as, address, app.clock.now());
+        }
+        return Err(Error::LoginFailed);
+    };
+    if let Client::Address(address) = origin.client {
+        app.tries.login_succeeded(known_as, address);
+    }
+    drop(turn);
+    match session::open(app, &account, origin).await {
+        // Removed or disabled while its password was being checked.
+        Err(Error::NotFound(_)) => Err(Error::LoginFailed),
+        other => other,
+    }
+}
+
+/// Makes an account for whoever asks, where the operator opened registration.
+///
+/// # Errors
+/// `RegistrationClosed`, `FieldInvalid`, `Exists`, `TooMany`, `Busy`, `Storage`.
+pub async fn register(app: &App, username: &str, secret: &str, origin: &Origin) -> Result<Login> {
+    if app.registration == Registration::Closed {
+        return Err(Error::RegistrationClosed);
+    }
+    if let Client::Address(address) = origin.client {
+        app.tries.check_register(address, app.clock.now())?;
+    }
+    let account = prepare(app, username, secret, Role::Member).await?;
+    if let Client::Address(address) = origin.client {
+        app.tries.registered(address, app.clock.now());
+    }
+    app.store
+        .add_account(account.clone(), Unless::NameTaken)
+        .await?;
+    session::open(app, &account, origin).await
+}
+
+/// Changes the own password and ends the member's other sessions.
+///
+/// # Errors
+/// `FieldInvalid` (`current` is wrong, `new` is too short or long), `TooMany`, `Busy`, `Storage`.
+pub async fn change_password(
+    app: &App,
+    actor: &Actor,
+    current: &str,
+    new: &str,
+    client: Client,
+) -> Result<()> {
+    let member = actor.member()?;
+    password::check("new", new)?;
+    let limited = || match client {
+        Client::Address(address) => {
+            app.tries
+                .check_login(member.name.key(), address, app.clock.now())
+        }
+        Client::Operator => Ok(()),
+    };
+    limited()?;
+    let turn = app.hasher.turn().await?;
+    limited()?;
+    let account = app.store.account(&member.name).await?;
+    let hash = account
+        .as_ref()
+        .map(|account| account.password_hash.as_str());
+    if !app.hasher.verify(&turn, hash, current).await? {
+        // A stolen session must not become a place to guess the password at.
+        if let Client::Address(address) = client {
+            app.tries
+                .login_failed(member.name.key(), address, app.clock.now());
+        }
+        return Err(Error::field(
+            "current",
+            "This is not your current password.",
+        ));
+    }
+    drop(turn);
+    let hash = app.hasher.hash(new).await?;
+    app.store
+        .set_password(&member.name, hash, Some(member.session.clone()))
+        .await
+}
+
+/// A checked, hashed account that is not stored yet.
+///
+/// # Errors
+/// `FieldInvalid`, `Busy`.
+pub(super) async fn prepare(
+    app: &App,
+    username: &str,
+    secret: &str,
+    role: Role,
+) -> Result<Account> {
+    let name = Name::parse(username)?;
+    password::check("password", secret)?;
+    let password_hash = app.hasher.hash(secret).await?;
+    Ok(Account {
+        name,
+        role,
+        disabled: false,
+        password_hash,
+        created_at: app.clock.now(),
+    })
+}
+
+/// All accounts, by name. For administrators, as everything below.
+///
+/// # Errors
+/// `ScopeMissing`, `Storage`.
+pub async fn list(app: &App, actor: &Actor) -> Result<Vec<Account>> {
+    actor.require_admin()?;
+    app.store.accounts().await
+}
+
+/// # Errors
+/// `ScopeMissing`, `FieldInvalid`, `Exists`, `Busy`, `Storage`.
+pub async fn add(
+    app: &App,
+    actor: &Actor,
+    username: &str,
+    secret: &str,
+    role: Role,
+) -> Result<Account> {
+    actor.require_admin()?;
+    let account = prepare(app, username, secret, role).await?;
+    app.store
+        .add_account(account.clone(), Unless::NameTaken)
+        .await?;
+    Ok(account)
+}
+
+/// Sets somebody's password and ends all their sessions.
+///
+/// # Errors
+/// `ScopeMissing`, `NotFound`, `FieldInvalid`, `Busy`, `Storage`.
+pub async fn set_password(app: &App, actor: &Actor, username: &str, secret: &str) -> Result<()> {
+    actor.require_admin()?;
+    let name = known(username)?;
+    password::check("password", secret)?;
+    let hash = app.hasher.hash(secret).await?;
+    app.store.set_password(&name, hash, None).await
+}
+
+/// A disabled account cannot log in and has no sessions; everything else of it is kept.
+///
+/// # Errors
+/// `ScopeMissing`, `NotFound`, `Storage`.
+pub async fn disable(app: &App, actor: &Actor, username: &str) -> Result<()> {
+    actor.require_admin()?;
+    app.store.set_disabled(&known(username)?, true).await
+}
+
+/// # Errors
+/// `ScopeMissing`, `NotFound`, `Storage`.
+pub async fn enable(app: &App, actor: &Actor, username: &str) -> Result<()> {
+    actor.require_admin()?;
+    app.store.set_disabled(&known(username)?, false).await
+}
+
+/// # Errors
+/// `ScopeMissing`, `NotFound`, `Storage`.
+pub async fn remove(app: &App, actor: &Actor, username: &str) -> Result<()> {
+    actor.require_admin()?;
+    app.store.remove_account(&known(username)?).await
+}
+
+/// A name in a path: one that cannot be a name is the name of nobody.
+fn known(username: &str) -> Result<Name> {
+    Name::parse(username).map_err(|_| Error::NotFound(format!("There is no account `{username}`.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_look_the_same_are_the_same() {
+        let key = |raw| Name::parse(raw).expect("a name").key;
+        assert_eq!(key("Ann"), key("ann"));
+        // Full-width letters, and an Ångström sign against a letter with a ring.
+        assert_eq!(key("Ａｎｎ"), key("ann"));
+        assert_eq!(key("\u{212B}ke"), key("\u{E5}ke"));
+        assert_ne!(key("ann"), key("anna"));
+    }
+
+    #[test]
+    fn names_are_of_any_script_and_nothing_else() {
+        for good in ["李雷", "an", "Ann-Marie_2.0", &"x".repeat(64), "ألف"] {
+            assert!(Name::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "a",
+            &"x".repeat(65),
+            "a b",
+            "a@b",
+            "a/b",
+            "<b>",
+            "a\u{200B}b",
+            "\u{1F600}\u{1F600}",
+        ] {
+            assert!(Name::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Everything that can be refused or fail, with the stable codes clients rely on.
+
+use std::time::Duration;
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The reasons a use case gives for a "no". The transports turn them into statuses and
+/// acknowledgements; [`Error::code`] is the same everywhere. The `Display` text is shown to
+/// clients, so it says what was wrong and what to do, and nothing of our insides.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{0}")]
+    Malformed(String),
+    #[error("This needs a token: send the header `Authorization: Bearer <token>`.")]
+    TokenMissing,
+    #[error("The token is refused: {0}.")]
+    TokenInvalid(&'static str),
+    #[error("The token has expired. Log in again; a setup link is printed anew by each start.")]
+    TokenExpired,
+    #[error("The token's session was ended. Log in again.")]
+    TokenRevoked,
+    #[error("The name or the password is wrong.")]
+    LoginFailed,
+    #[error("This is for administrators.")]
+    ScopeMissing,
+    #[error("Only a member has this; you are asking as the server's operator.")]
+    NotAMember,
+    #[error(
+        "Pages of this origin may not use this server. Its operator can allow them with `--allow-origin`."
+    )]
+    OriginRefused,
+    #[error("Registration is closed here. Ask an administrator for an account.")]
+    RegistrationClosed,
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{detail}")]
+    Exists {
+        field: Option<&'static str>,
+        detail: String,
+    },
+    #[error("The request is too large; at most {0} bytes are read.")]
+    TooLarge(usize),
+    #[error("The request did not arrive in time. Send it again.")]
+    TooSlow,
+    #[error("{detail}")]
+    FieldInvalid { field: &'static str, detail: String },
+    #[error("Too many tries. Wait {} seconds before the next.", .0.as_secs())]
+    TooMany(Duration),
+    #[error("The server is busy and nothing was done. Try again in a moment.")]
+    Busy,
+    #[error("The server is stopping and nothing was done. Try again in a moment.")]
+    Stopping,
+    /// The cause is logged where it happened and never sent.
+    #[error("The disk failed, so whether this was kept is unknown. Read it back, then try again.")]
+    Storage(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    #[must_use]
+    pub fn field(field: &'static str, detail: impl Into<String>) -> Self {
+        Self::FieldInvalid {
+            field,
+            detail: detail.into(),
+        }
+    }
+
+    /// The stable word for this refusal, the same over HTTP and Socket.IO.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::TokenMissing => "token_missing",
+            Self::TokenInvalid(_) => "token_invalid",
+            Self::TokenExpired => "token_expired",
+            Self::TokenRevoked => "token_revoked",
+            Self::LoginFailed => "login_failed",
+            Self::ScopeMissing => "scope_missing",
+            Self::NotAMember => "not_a_member",
+            Self::OriginRefused => "origin_refused",
+            Self::RegistrationClosed => "registration_closed",
+            Self::NotFound(_) => "not_found",
+            Self::Exists { .. } => "exists",
+            Self::TooLarge(_) => "too_large",
+            Self::TooSlow => "too_slow",
+            Self::FieldInvalid { .. } => "field_invalid",
+            Self::TooMany(_) => "too_many",
+            Self::Busy => "busy",
+            Self::Stopping => "stopping",
+            Self::Storage(_) => "storage_failed",
+        }
+    }
+}

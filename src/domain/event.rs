@@ -1,0 +1,32 @@
+//! What happened, and whom it concerns: the only things the Bus carries.
+
+use serde::Serialize;
+
+use super::id::MemberId;
+use super::session::SessionId;
+
+/// One thing that happened, in the order of the commits that made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A member's counter has this value now. For every socket of that member.
+    Counted { member: MemberId, age: u64 },
+    /// These sessions are over. For the sockets that came in by them, which are then closed.
+    SessionsEnded {
+        sessions: Vec<SessionId>,
+        reason: EndReason,
+    },
+}
+
+/// Why a session is over, as `session.ended` tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    Expired,
+    LoggedOut,
+    Revoked,
+    PasswordChanged,
+    AccountDisabled,
+    AccountRemoved,
+    /// The account has [`super::session::PER_ACCOUNT_MAX`] sessions; a newer login took this one's place.
+    Displaced,
+}

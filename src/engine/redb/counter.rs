@@ -1,0 +1,41 @@
+//! Counters in the file.
+
+use jiff::Timestamp;
+use redb::ReadableTable;
+
+use super::storage;
+use super::tables::{Writing, decode, encode};
+use crate::domain::counter::Counter;
+use crate::domain::error::Result;
+use crate::domain::event::Event;
+use crate::domain::id::MemberId;
+
+pub fn get(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    member: &MemberId,
+) -> Result<Counter> {
+    let row = table.get(member.as_str()).map_err(storage)?;
+    row.map_or(Ok(Counter::default()), |row| decode(row.value()))
+}
+
+pub fn increment(
+    tables: &mut Writing<'_>,
+    events: &mut Vec<Event>,
+    member: &MemberId,
+    now: Timestamp,
+) -> Result<u64> {
+    let age = get(&tables.counter, member)?.age + 1;
+    let row = encode(&Counter {
+        age,
+        updated_at: Some(now),
+    })?;
+    tables
+        .counter
+        .insert(member.as_str(), row.as_slice())
+        .map_err(storage)?;
+    events.push(Event::Counted {
+        member: member.clone(),
+        age,
+    });
+    Ok(age)
+}

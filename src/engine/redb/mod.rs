@@ -1,0 +1,219 @@
+//! The database: one redb file, one writer. Reads are transactions of their own and never wait.
+
+mod account;
+mod counter;
+mod session;
+mod tables;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use redb::{Builder, Database, DatabaseError, ReadableDatabase as _, StorageBackend};
+
+use crate::domain::account::{Account, Name};
+use crate::domain::counter::Counter;
+use crate::domain::engine::{Bus, Store, Unless};
+use crate::domain::error::{self, Error};
+use crate::domain::event::EndReason;
+use crate::domain::id::{self, MemberId};
+use crate::domain::session::{Session, SessionId};
+use tables::{META, Reading};
+use writer::Writer;
+
+/// What this program writes. A file with a higher number is refused, one with a lower migrated.
+const SCHEMA: u32 = 1;
+/// Bytes of pages kept in memory. redb's own default of 1 GiB is a small server's whole memory.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// The [`Store`] on redb.
+pub struct Redb {
+    database: Arc<Database>,
+    writer: Writer,
+    epoch: String,
+}
+
+impl Redb {
+    /// Opens or makes the file.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, is in use, or was written by a newer program.
+    pub fn open(file: &Path, queue: usize, bus: Arc<dyn Bus>) -> Result<Self> {
+        let opened = builder().create(file);
+        if matches!(opened, Err(DatabaseError::DatabaseAlreadyOpen)) {
+            bail!(InUse);
+        }
+        let database = opened.with_context(|| format!("cannot open {}", file.display()))?;
+        Self::on(database, queue, bus).with_context(|| format!("cannot use {}", file.display()))
+    }
+
+    /// Opens a database on a storage of the caller's making, such as one that fails.
+    ///
+    /// # Errors
+    /// As [`Redb::open`].
+    pub fn open_backend(
+        storage: impl StorageBackend,
+        queue: usize,
+        bus: Arc<dyn Bus>,
+    ) -> Result<Self> {
+        Self::on(builder().create_with_backend(storage)?, queue, bus)
+    }
+
+    fn on(database: Database, queue: usize, bus: Arc<dyn Bus>) -> Result<Self> {
+        let epoch = prepare(&database)?;
+        let database = Arc::new(database);
+        let writer = Writer::start(Arc::clone(&database), queue, bus)?;
+        Ok(Self {
+            database,
+            writer,
+            epoch,
+        })
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Reading) -> error::Result<T>) -> error::Result<T> {
+        let transaction = self.database.begin_read().map_err(storage)?;
+        read(&Reading::new(&transaction)?)
+    }
+}
+
+/// Somebody else has the file open.
+#[derive(Debug, thiserror::Error)]
+#[error("the database is in use by another process")]
+pub struct InUse;
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
+
+/// Makes the tables of a new file, refuses a newer one, and returns the epoch.
+fn prepare(database: &Database) -> Result<String> {
+    if let Some((schema, epoch)) = tables::identity(&database.begin_read()?)? {
+        if schema > SCHEMA {
+            bail!(
+                "it was written by a newer Bellrope (its schema is {schema}, this program knows {SCHEMA}); use that one, nothing was changed"
+            );
+        }
+        return Ok(epoch);
+    }
+    let epoch = id::random();
+    let transaction = writer::begin(database)?;
+    tables::create(&transaction)?;
+    {
+        let mut meta = transaction.open_table(META)?;
+        meta.insert("schema", SCHEMA.to_string().as_str())?;
+        meta.insert("epoch", epoch.as_str())?;
+    }
+    transaction.commit()?;
+    Ok(epoch)
+}
+
+/// Every failure of redb is one to us: the disk cannot be trusted with this any more.
+fn storage(error: impl Into<redb::Error>) -> Error {
+    Error::Storage(Box::new(error.into()))
+}
+
+#[async_trait]
+impl Store for Redb {
+    async fn ready(&self) -> error::Result<()> {
+        self.writer.ready()
+    }
+
+    async fn epoch(&self) -> error::Result<String> {
+        Ok(self.epoch.clone())
+    }
+
+    async fn account(&self, name: &Name) -> error::Result<Option<Account>> {
+        self.read(|tables| account::get(&tables.account, name))
+    }
+
+    async fn accounts(&self) -> error::Result<Vec<Account>> {
+        self.read(|tables| account::all(&tables.account))
+    }
+
+    async fn add_account(&self, account: Account, unless: Unless) -> error::Result<()> {
+        self.writer
+            .write(move |tables, _| account::add(tables, &account, unless))
+            .await
+    }
+
+    async fn set_password(
+        &self,
+        name: &Name,
+        hash: String,
+        keep: Option<SessionId>,
+    ) -> error::Result<()> {
+        let name = name.clone();
+        self.writer
+            .write(move |tables, events| {
+                account::set_password(tables, events, &name, hash, keep.as_ref())
+            })
+            .await
+    }
+
+    async fn set_disabled(&self, name: &Name, disabled: bool) -> error::Result<()> {
+        let name = name.clone();
+        self.writer
+            .write(move |tables, events| account::set_disabled(tables, events, &name, disabled))
+            .await
+    }
+
+    async fn remove_account(&self, name: &Name) -> error::Result<()> {
+        let name = name.clone();
+        self.writer
+            .write(move |tables, events| account::remove(tables, events, &name))
+            .await
+    }
+
+    async fn session(&self, member: &MemberId, id: &SessionId) -> error::Result<Option<Session>> {
+        self.read(|tables| session::get(&tables.session, member, id))
+    }
+
+    async fn sessions(&self, member: &MemberId, now: Timestamp) -> error::Result<Vec<Session>> {
+        self.read(|tables| session::open_at(&tables.session, member, now))
+    }
+
+    async fn add_session(&self, name: &Name, session: Session, max: usize) -> error::Result<()> {
+        let name = name.clone();
+        self.writer
+            .write(move |tables, events| session::add(tables, events, &name, &session, max))
+            .await
+    }
+
+    fn touch_session(&self, member: &MemberId, id: &SessionId, at: Timestamp) {
+        let (member, id) = (member.clone(), id.clone());
+        self.writer
+            .write_unheard(move |tables, _| session::touch(tables, &member, &id, at));
+    }
+
+    async fn remove_session(
+        &self,
+        member: &MemberId,
+        id: &SessionId,
+        reason: EndReason,
+    ) -> error::Result<()> {
+        let (member, id) = (member.clone(), id.clone());
+        self.writer
+            .write(move |tables, events| session::remove(tables, events, &member, &id, reason))
+            .await
+    }
+
+    async fn counter(&self, member: &MemberId) -> error::Result<Counter> {
+        self.read(|tables| counter::get(&tables.counter, member))
+    }
+
+    async fn increment(&self, member: &MemberId, now: Timestamp) -> error::Result<u64> {
+        let member = member.clone();
+        self.writer
+            .write(move |tables, events| counter::increment(tables, events, &member, now))
+            .await
+    }
+
+    async fn close(&self) {
+        self.writer.stop().await;
+    }
+}

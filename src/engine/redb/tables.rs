@@ -1,0 +1,226 @@
+//! All keys and rows: the only place that knows bincode, and what a byte in the file means.
+//!
+//! A row is a version byte, then its fields in bincode's standard configuration. Rows are types
+//! of their own, so that the wire can change without the file and the file without the wire.
+
+use bincode::{Decode, Encode};
+use jiff::Timestamp;
+use redb::{ReadOnlyTable, ReadTransaction, Table, TableDefinition, TableError, WriteTransaction};
+
+use super::storage;
+use crate::domain::account::{Account, Name, Role};
+use crate::domain::counter::Counter;
+use crate::domain::error::{Error, Result};
+use crate::domain::session::{Session, SessionId};
+
+/// What the file is: `schema`, `epoch`.
+pub const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
+/// Folded name -> [`AccountRow`].
+const ACCOUNT: TableDefinition<&str, &[u8]> = TableDefinition::new("account");
+/// Member id and session id -> [`SessionRow`].
+const SESSION: TableDefinition<(&str, &str), &[u8]> = TableDefinition::new("session");
+/// Member id -> [`CounterRow`].
+const COUNTER: TableDefinition<&str, &[u8]> = TableDefinition::new("counter");
+
+/// Bytes of a decoded row. No row comes near it; a torn length must not reserve memory.
+const ROW_BYTES_MAX: usize = 1 << 20;
+
+/// The tables, for reading.
+pub struct Reading {
+    pub account: ReadOnlyTable<&'static str, &'static [u8]>,
+    pub session: ReadOnlyTable<(&'static str, &'static str), &'static [u8]>,
+    pub counter: ReadOnlyTable<&'static str, &'static [u8]>,
+}
+
+impl Reading {
+    pub fn new(transaction: &ReadTransaction) -> Result<Self> {
+        Ok(Self {
+            account: transaction.open_table(ACCOUNT).map_err(storage)?,
+            session: transaction.open_table(SESSION).map_err(storage)?,
+            counter: transaction.open_table(COUNTER).map_err(storage)?,
+        })
+    }
+}
+
+/// The tables, for the writer.
+pub struct Writing<'t> {
+    pub account: Table<'t, &'static str, &'static [u8]>,
+    pub session: Table<'t, (&'static str, &'static str), &'static [u8]>,
+    pub counter: Table<'t, &'static str, &'static [u8]>,
+}
+
+impl<'t> Writing<'t> {
+    pub fn new(transaction: &'t WriteTransaction) -> Result<Self> {
+        Ok(Self {
+            account: transaction.open_table(ACCOUNT).map_err(storage)?,
+            session: transaction.open_table(SESSION).map_err(storage)?,
+            counter: transaction.open_table(COUNTER).map_err(storage)?,
+        })
+    }
+}
+
+/// Makes every table, so that readers find them in an empty file.
+pub fn create(transaction: &WriteTransaction) -> Result<()> {
+    Writing::new(transaction).map(drop)
+}
+
+/// The file's schema and epoch, or `None` when it is new.
+pub fn identity(transaction: &ReadTransaction) -> anyhow::Result<Option<(u32, String)>> {
+    let meta = match transaction.open_table(META) {
+        Ok(meta) => meta,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let get = |key| -> anyhow::Result<String> {
+        let value = meta.get(key)?;
+        Ok(value
+            .ok_or_else(|| anyhow::anyhow!("it is no database of Bellrope: `{key}` is missing"))?
+            .value()
+            .to_owned())
+    };
+    Ok(Some((get("schema")?.parse()?, get("epoch")?)))
+}
+
+/// What is kept of a noun, and how it is written down.
+pub trait Row: Sized {
+    const VERSION: u8;
+    type Fields: Encode + Decode<()>;
+
+    fn to_fields(&self) -> Self::Fields;
+    fn from_fields(fields: Self::Fields) -> Result<Self>;
+}
+
+pub fn encode<R: Row>(row: &R) -> Result<Vec<u8>> {
+    let mut bytes = vec![R::VERSION];
+    let config = bincode::config::standard();
+    bincode::encode_into_std_write(row.to_fields(), &mut bytes, config)
+        .map_err(|e| Error::Storage(e.into()))?;
+    Ok(bytes)
+}
+
+pub fn decode<R: Row>(bytes: &[u8]) -> Result<R> {
+    let config = bincode::config::standard().with_limit::<ROW_BYTES_MAX>();
+    match bytes.split_first() {
+        Some((&version, fields)) if version == R::VERSION => {
+            let (fields, read) =
+                bincode::decode_from_slice(fields, config).map_err(|e| Error::Storage(e.into()))?;
+            if read + 1 != bytes.len() {
+                return Err(corrupt("a row is longer than its fields"));
+            }
+            R::from_fields(fields)
+        }
+        Some((version, _)) => Err(corrupt(&format!("a row has the unknown version {version}"))),
+        None => Err(corrupt("a row is empty")),
+    }
+}
+
+fn corrupt(what: &str) -> Error {
+    Error::Storage(what.into())
+}
+
+fn time(ms: i64) -> Result<Timestamp> {
+    Timestamp::from_millisecond(ms).map_err(|e| Error::Storage(e.into()))
+}
+
+fn name(raw: &str) -> Result<Name> {
+    Name::parse(raw).map_err(|_| corrupt("a row holds a name that is none"))
+}
+
+#[derive(Encode, Decode)]
+pub struct AccountRow {
+    name: String,
+    admin: bool,
+    disabled: bool,
+    password_hash: String,
+    created_ms: i64,
+}
+
+impl Row for Account {
+    const VERSION: u8 = 1;
+    type Fields = AccountRow;
+
+    fn to_fields(&self) -> AccountRow {
+        AccountRow {
+            name: self.name.as_str().to_owned(),
+            admin: self.role == Role::Admin,
+            disabled: self.disabled,
+            password_hash: self.password_hash.clone(),
+            created_ms: self.created_at.as_millisecond(),
+        }
+    }
+
+    fn from_fields(row: AccountRow) -> Result<Self> {
+        Ok(Self {
+            name: name(&row.name)?,
+            role: if row.admin { Role::Admin } else { Role::Member },
+            disabled: row.disabled,
+            password_hash: row.password_hash,
+            created_at: time(row.created_ms)?,
+        })
+    }
+}
+
+#[derive(Encode, Decode)]
+pub struct SessionRow {
+    id: String,
+    name: String,
+    created_ms: i64,
+    last_used_ms: i64,
+    expires_ms: i64,
+    address: String,
+    user_agent: String,
+}
+
+impl Row for Session {
+    const VERSION: u8 = 1;
+    type Fields = SessionRow;
+
+    fn to_fields(&self) -> SessionRow {
+        SessionRow {
+            id: self.id.as_str().to_owned(),
+            name: self.name.as_str().to_owned(),
+            created_ms: self.created_at.as_millisecond(),
+            last_used_ms: self.last_used_at.as_millisecond(),
+            expires_ms: self.expires_at.as_millisecond(),
+            address: self.address.clone(),
+            user_agent: self.user_agent.clone(),
+        }
+    }
+
+    fn from_fields(row: SessionRow) -> Result<Self> {
+        Ok(Self {
+            id: SessionId::new(row.id),
+            name: name(&row.name)?,
+            created_at: time(row.created_ms)?,
+            last_used_at: time(row.last_used_ms)?,
+            expires_at: time(row.expires_ms)?,
+            address: row.address,
+            user_agent: row.user_agent,
+        })
+    }
+}
+
+#[derive(Encode, Decode)]
+pub struct CounterRow {
+    age: u64,
+    updated_ms: Option<i64>,
+}
+
+impl Row for Counter {
+    const VERSION: u8 = 1;
+    type Fields = CounterRow;
+
+    fn to_fields(&self) -> CounterRow {
+        CounterRow {
+            age: self.age,
+            updated_ms: self.updated_at.map(Timestamp::as_millisecond),
+        }
+    }
+
+    fn from_fields(row: CounterRow) -> Result<Self> {
+        Ok(Self {
+            age: row.age,
+            updated_at: row.updated_ms.map(time).transpose()?,
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! Who is really asking, when a proxy stands between.
+
+use std::net::{IpAddr, SocketAddr};
+
+use hyper::header::HeaderMap;
+
+/// Who is really asking: the peer, or, when that is a trusted proxy, the rightmost hop of
+/// `X-Forwarded-For` that is none. Everything left of that is the client's own word.
+pub fn client_of(peer: IpAddr, headers: &HeaderMap, is_trusted: &dyn Fn(IpAddr) -> bool) -> IpAddr {
+    let mut client = peer.to_canonical();
+    let lines = headers.get_all("x-forwarded-for").iter().rev();
+    let hops = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.rsplit(','));
+    for hop in hops {
+        if !is_trusted(client) {
+            break;
+        }
+        match address(hop.trim()) {
+            Some(address) => client = address.to_canonical(),
+            None => break,
+        }
+    }
+    client
+}
+
+/// An address as proxies write it: bare, with a port, or in brackets.
+fn address(hop: &str) -> Option<IpAddr> {
+    let with_port = || hop.parse::<SocketAddr>().ok().map(|socket| socket.ip());
+    let in_brackets = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    hop.parse().ok().or_else(with_port).or_else(in_brackets)
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    fn client(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for line in forwarded {
+            headers.append(
+                "x-forwarded-for",
+                HeaderValue::from_str(line).expect("a header"),
+            );
+        }
+        let trusted: Vec<IpAddr> = trusted
+            .iter()
+            .map(|one| one.parse().expect("an address"))
+            .collect();
+        client_of(peer.parse().expect("an address"), &headers, &move |one| {
+            trusted.contains(&one)
+        })
+        .to_string()
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_is_believed() {
+        assert_eq!(client("203.0.113.9", &["198.51.100.1"], &[]), "203.0.113.9");
+        assert_eq!(
+            client("127.0.0.1", &["198.51.100.1"], &["127.0.0.1"]),
+            "198.51.100.1"
+        );
+        assert_eq!(client("127.0.0.1", &[], &["127.0.0.1"]), "127.0.0.1");
+    }
+
+    #[test]
+    fn the_rightmost_untrusted_hop_is_the_client() {
+        let trusted = ["127.0.0.1", "10.0.0.2"];
+        assert_eq!(
+            client("127.0.0.1", &["6.6.6.6, 198.51.100.1, 10.0.0.2"], &trusted),
+            "198.51.100.1"
+        );
+        assert_eq!(
+            client("127.0.0.1", &["6.6.6.6", "198.51.100.1"], &trusted),
+            "198.51.100.1"
+        );
+        assert_eq!(
+            client("127.0.0.1", &["6.6.6.6, junk, 10.0.0.2"], &trusted),
+            "10.0.0.2"
+        );
+        assert_eq!(
+            client("127.0.0.1", &["[2001:db8::1]:443"], &trusted),
+            "2001:db8::1"
+        );
+        assert_eq!(
+            client("::ffff:127.0.0.1", &["198.51.100.1:5000"], &trusted),
+            "198.51.100.1"
+        );
+    }
+}

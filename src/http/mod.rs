@@ -1,0 +1,159 @@
+//! Questions in, answers out: poem. The route table and the order of the layers.
+
+mod account;
+pub mod actor;
+mod counter;
+mod demo;
+pub mod error;
+mod ops;
+mod session;
+mod ui;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use poem::endpoint::BoxEndpoint;
+use poem::http::Request as HttpRequest;
+use poem::web::{LocalAddr, RemoteAddr};
+use poem::{Endpoint as _, EndpointExt as _, Request, RequestParts, Response, Route, get, post};
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
+use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
+use poem_openapi::{Object, OpenApiService, Tags};
+
+use crate::domain::{App, Client};
+use account::AccountApi;
+use counter::CounterApi;
+use ops::ServerApi;
+use session::SessionApi;
+
+/// The room, ready to be asked.
+#[derive(Clone)]
+pub struct Http {
+    app: Arc<App>,
+    routes: Arc<BoxEndpoint<'static, Response>>,
+}
+
+impl Http {
+    #[must_use]
+    pub fn new(app: Arc<App>) -> Self {
+        let routes = routes()
+            .data(Arc::clone(&app))
+            .catch_all_error(error::translate);
+        let routes = routes.map_to_response().boxed();
+        Self {
+            app,
+            routes: Arc::new(routes),
+        }
+    }
+
+    /// Answers one request. Never fails: a refusal is an answer.
+    pub async fn call<B: Into<poem::Body>>(
+        &self,
+        request: HttpRequest<B>,
+        client: Client,
+    ) -> Response {
+        let (head, body) = request.into_parts();
+        let nowhere = (
+            LocalAddr::default(),
+            RemoteAddr::default(),
+            poem::http::uri::Scheme::HTTP,
+        );
+        let head = RequestParts::from((head, nowhere.0, nowhere.1, nowhere.2));
+        let mut request = Request::from_parts(head, body.into());
+        request.set_data(client);
+        request.set_data(Arc::clone(&self.app));
+        let mut response = self.routes.get_response(request).await;
+        ui::harden(&mut response);
+        response
+    }
+}
+
+fn routes() -> Route {
+    let api = (AccountApi, SessionApi, CounterApi, ServerApi);
+    let api = OpenApiService::new(api, "Bellrope", env!("CARGO_PKG_VERSION"))
+        .description(DESCRIPTION)
+        .server("/api/v1");
+    let description = api.spec_endpoint();
+    Route::new()
+        .at("/api/login", post(demo::login))
+        .at("/api/insert", get(demo::insert).post(demo::insert))
+        .at("/api/openapi.json", description)
+        .at("/api/docs", get(ui::docs))
+        .nest("/api/v1", api)
+        .at(
+            "/api/*rest",
+            poem::endpoint::make(|_| async {
+                Err::<Response, poem::Error>(poem::error::NotFoundError.into())
+            }),
+        )
+        .at("/healthz", get(ops::healthz))
+        .at("/readyz", get(ops::readyz))
+        .at("/*path", get(ui::page))
+}
+
+const DESCRIPTION: &str = "\
+Every success is 200. An error is a problem (RFC 9457): decide by its `code`. \
+A 400 is a body that is no JSON or has a field missing, unknown or of the wrong type; \
+a 422 names the `field` whose value is refused. A method an address does not take is 405. \
+Times are RFC 3339 in UTC. \
+A change is answered after it is on disk; after 503 `storage_failed` the outcome is unknown.";
+
+#[derive(Tags)]
+enum Tag {
+    /// Accounts: log in, the own account, and administration.
+    Account,
+    /// Logins that are open.
+    Session,
+    /// The demo's counter.
+    Counter,
+    /// The server itself.
+    Server,
+}
+
+/// Nothing to say but that it is done.
+#[derive(Object)]
+struct Empty {}
+
+/// A moment, in RFC 3339 UTC with milliseconds.
+struct DateTime(Timestamp);
+
+impl Type for DateTime {
+    const IS_REQUIRED: bool = true;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        "string_date-time".into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "date-time")))
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
+}
+
+impl ParseFromJSON for DateTime {
+    fn parse_from_json(value: Option<serde_json::Value>) -> ParseResult<Self> {
+        let text = value
+            .as_ref()
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default();
+        text.parse()
+            .map(DateTime)
+            .map_err(|_| ParseError::custom("a time is written as in RFC 3339"))
+    }
+}
+
+impl ToJSON for DateTime {
+    fn to_json(&self) -> Option<serde_json::Value> {
+        Some(format!("{:.3}", self.0).into())
+    }
+}

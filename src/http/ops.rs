@@ -1,0 +1,66 @@
+//! For whoever operates it: alive, ready, and what this server is.
+
+use std::sync::Arc;
+
+use poem::web::Data;
+use poem::{Response, handler};
+use poem_openapi::payload::Json;
+use poem_openapi::{Enum, Object, OpenApi};
+
+use super::Tag;
+use super::error::Problem;
+use crate::config::Registration;
+use crate::domain::App;
+
+/// Alive: the process answers.
+#[handler]
+pub fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Ready: worth sending members to. Otherwise 503, and why.
+#[handler]
+pub async fn readyz(app: Data<&Arc<App>>) -> Response {
+    match app.ready().await {
+        Ok(()) => "ready\n".into(),
+        Err(error) => Problem(error).response(),
+    }
+}
+
+pub struct ServerApi;
+
+#[derive(Object)]
+struct Server {
+    version: String,
+    /// Whether anybody may make an account.
+    registration: RegistrationName,
+}
+
+#[derive(Enum)]
+#[oai(rename = "Registration", rename_all = "lowercase")]
+enum RegistrationName {
+    Closed,
+    Open,
+}
+
+#[OpenApi(tag = "Tag::Server")]
+impl ServerApi {
+    /// What this server is
+    ///
+    /// For anybody, so that a login page knows what to offer.
+    #[expect(
+        clippy::unused_async,
+        reason = "an operation is async whether it waits or not"
+    )]
+    #[oai(path = "/server", method = "get", operation_id = "server")]
+    async fn server(&self, app: Data<&Arc<App>>) -> Result<Json<Server>, Problem> {
+        let registration = match app.registration {
+            Registration::Closed => RegistrationName::Closed,
+            Registration::Open => RegistrationName::Open,
+        };
+        Ok(Json(Server {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            registration,
+        }))
+    }
+}

@@ -1,0 +1,70 @@
+//! Bellrope pushes to a forum's member, in real time and without loss, what happened to them.
+//!
+//! One process, one port, one file. Every use case goes the same way: **check, store, tell.**
+//!
+//! ```text
+//!             browsers, forum backends                    commands (bellrope user ...)
+//!                       |                                        |
+//!                 TCP listener                       Unix socket in the data folder
+//!                       +------------------+---------------------+
+//!                                          v
+//!        front    one port: limits, origins, proxies, log, drain
+//!                  | /socket.io                    | everything else
+//!                  v                               v
+//!        live     Socket.IO                       http     poem: routes, bearer -> Actor,
+//!                  |        ^                      |        errors -> statuses, the web app
+//!                  v        | events               v
+//!        domain   WHAT: rules, written once. Knows no transport and no database
+//!                  |        |                      |
+//!                  | Store  | Bus                  |        domain/engine.rs: THE SEAM
+//!                  v        |                      v
+//!        engine   WHERE: one redb file, one writer that commits in groups and tells in commit order
+//! ```
+//!
+//! # The flow of one press of ADD AGE
+//! `POST /api/v1/me/age` -> [`front`] -> `http/counter.rs` (decode, Actor) ->
+//! [`domain::counter::increment`]: *check* (a member, nobody else) -> *store*
+//! (`engine/redb/writer.rs`: batch, commit, fsync) -> *tell* (the bus, `live/push.rs`, that
+//! member's sockets). The answer leaves after the commit, never before.
+//!
+//! # What always holds
+//! 1. Answered means kept: a change is answered after its commit is on disk.
+//! 2. Only `engine/redb/writer.rs` opens a write transaction. A job decides, then writes; one
+//!    that refuses has written nothing and does not harm its neighbours in the commit.
+//! 3. Events reach the sockets in commit order, and only the sockets they concern.
+//! 4. A socket with a hole is closed, never left open: the store is the truth, a push is a hint.
+//! 5. Presence is asked of the sockets, never counted up and down.
+//! 6. Every queue, body, name and wait has a named bound with the reason beside it.
+//! 7. The clock is [`domain::clock::Clock`]; rules never ask the system for the time.
+//! 8. Causes of failures are logged once and never sent; clients get a code and a sentence.
+//!
+//! # Where a feature goes
+//! A noun has one name in every layer: `session` is `domain/session.rs` (its rules),
+//! `engine/redb/session.rs` (its rows), `http/session.rs` (its routes), `SessionView.vue`,
+//! `tests/it/session.rs`. A new use case is a function in the noun's domain file, a method on
+//! [`domain::engine::Store`], a route, and a test. A new noun is one file in each.
+//!
+//! # The rooms, and the walls between them
+//! `tests/it/house.rs` reads the `use` lines and fails on a wrong one.
+//!
+//! | room | may name | the only home of |
+//! |---|---|---|
+//! | [`cli`] | config, domain, http (as a client), serve | clap (with config) |
+//! | [`serve`] | all | signals, the data folder, ownership of tasks |
+//! | [`front`] | none | hyper's server, origins, proxies |
+//! | [`http`] | config, domain | poem, poem-openapi, rust-embed |
+//! | [`live`] | domain | socketioxide |
+//! | [`engine`] | domain | redb, bincode |
+//! | [`domain`] | config | argon2, jsonwebtoken |
+//! | [`config`] | none | the settings' layers |
+
+pub mod cli;
+pub mod config;
+pub mod serve;
+
+pub mod front;
+pub mod http;
+pub mod live;
+
+pub mod domain;
+pub mod engine;

@@ -1,0 +1,86 @@
+//! Bus to sockets: the only emit of what happens to members.
+
+use std::time::Duration;
+
+use serde_json::json;
+use socketioxide::SocketIo;
+use socketioxide::extract::SocketRef;
+
+use crate::domain::event::{EndReason, Event};
+use crate::domain::id::MemberId;
+use crate::domain::session::SessionId;
+
+/// How often a full socket that must go is tried again.
+const RETRY_EVERY: Duration = Duration::from_millis(100);
+
+/// The room of a member's sockets, whichever token each came in by.
+pub fn member_room(member: &MemberId) -> String {
+    format!("m:{member}")
+}
+
+/// The room of one session's sockets.
+pub fn session_room(session: &SessionId) -> String {
+    format!("s:{}", session.as_str())
+}
+
+/// Emits one event to whom it concerns, and to nobody else.
+pub fn tell(io: &SocketIo, event: &Event) {
+    match event {
+        Event::Counted { member, age } => {
+            for socket in sockets(io, member_room(member)) {
+                emit(socket, "message", age);
+            }
+        }
+        Event::SessionsEnded {
+            sessions: ids,
+            reason,
+        } => {
+            for socket in ids.iter().flat_map(|id| sockets(io, session_room(id))) {
+                ended(socket, *reason);
+            }
+        }
+    }
+}
+
+/// Tells a socket that its session is over, and closes it.
+pub fn ended(socket: SocketRef, reason: EndReason) {
+    socket.leave_all();
+    let told = socket.emit("session.ended", &json!({ "reason": reason }));
+    if let Err(error) = told {
+        tracing::debug!(%error, "a socket did not hear that its session ended");
+    }
+    close(socket);
+}
+
+/// None when everything is being closed.
+fn sockets(io: &SocketIo, room: String) -> Vec<SocketRef> {
+    io.of("/")
+        .map(|all| all.within(room).sockets())
+        .unwrap_or_default()
+}
+
+fn emit(socket: SocketRef, event: &str, data: &impl serde::Serialize) {
+    match socket.emit(event, data) {
+        // Its buffer is full. It has a hole now, so it hears nothing more and must connect anew.
+        Err(error) if socket.connected() => {
+            tracing::info!(id = %socket.id, %error, "a socket that does not keep up is closed");
+            socket.leave_all();
+            close(socket);
+        }
+        // It has gone; whoever it was will read anew.
+        Ok(()) | Err(_) => {}
+    }
+}
+
+/// Closes a socket now, or as soon as its buffer has room for the packet that says so. One that
+/// never reads on is cut by the front's write stall, or by its missing heartbeat.
+fn close(socket: SocketRef) {
+    if socket.clone().disconnect().is_ok() {
+        return;
+    }
+    tokio::spawn(async move {
+        while socket.connected() && socket.clone().disconnect().is_err() {
+            tokio::time::sleep(RETRY_EVERY).await;
+        }
+    });
+}

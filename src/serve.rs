@@ -1,0 +1,243 @@
+//! The wiring: open, build, run, stop in order.
+
+mod folder;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use http_body_util::BodyExt as _;
+use hyper::body::{Bytes, Incoming};
+use hyper::{Request, Response};
+use jiff::SignedDuration;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::task::JoinHandle;
+
+use crate::config::{Cidr, Config, Origin};
+use crate::domain::clock::Clock;
+use crate::domain::error::Error;
+use crate::domain::tries::Tries;
+use crate::domain::{App, Client, password, session, setup};
+use crate::engine::{self, Engine};
+use crate::front::{self, Body, Front, Refusal, Rooms, Rules};
+use crate::http::Http;
+use crate::http::error::Problem;
+use crate::live::{self, Live};
+
+pub use folder::Folder;
+
+/// How long the sockets may take to hear that it is over, those that stopped reading included.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(4);
+/// How long requests in flight may take to finish after that.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(4);
+
+/// A running server.
+pub struct Server {
+    /// Where it listens; the port is known by now.
+    pub address: SocketAddr,
+    /// Where members reach it.
+    pub public_url: String,
+    /// The token of the setup link, while there is no administrator.
+    pub setup_token: Option<String>,
+    app: Arc<App>,
+    front: Arc<Front<House>>,
+    live: Live,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Builds what the use cases need around a store, without serving anything.
+///
+/// # Errors
+/// When hashing does not work on this machine.
+pub fn app(config: &Config, engine: Engine, clock: Clock, secret: &[u8]) -> Result<App> {
+    let ttl = SignedDuration::try_from(config.session_ttl)?;
+    Ok(App {
+        store: engine.store,
+        bus: engine.bus,
+        clock,
+        registration: config.registration,
+        sessions: session::Keys::new(secret, ttl),
+        hasher: password::Hasher::new()?,
+        tries: Tries::default(),
+        setup: setup::Setup::default(),
+        stopping: false.into(),
+    })
+}
+
+/// Opens the database in the data folder and starts serving it.
+///
+/// # Errors
+/// When the address is taken, or the folder or its database cannot be used.
+pub async fn start(config: &Config, clock: Clock) -> Result<Server> {
+    let folder = Folder::create(&config.data)?;
+    let engine = open(&folder, config)?;
+    start_on(config, clock, &folder, engine).await
+}
+
+/// Opens the folder's database.
+///
+/// # Errors
+/// When it cannot be used, or a server that does not answer has it.
+pub fn open(folder: &Folder, config: &Config) -> Result<Engine> {
+    engine::open(&folder.database()?, config.write_queue)
+        .with_context(|| format!("the data folder is {}", config.data.display()))
+}
+
+/// Starts serving an engine of the caller's choosing.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_on(
+    config: &Config,
+    clock: Clock,
+    folder: &Folder,
+    engine: Engine,
+) -> Result<Server> {
+    let app = Arc::new(app(config, engine, clock, &folder.secret()?)?);
+    let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        format!(
+            "cannot listen on {}; is another server there?",
+            config.listen
+        )
+    })?;
+    let address = listener.local_addr()?;
+    let (control, owner) = control(folder)?;
+
+    let public_url = match &config.public_url {
+        Some(url) => url.as_str().to_owned(),
+        None => Origin::of_address(address).as_str().to_owned(),
+    };
+    let (service, live) = Live::new(Arc::clone(&app));
+    let house = House {
+        http: Http::new(Arc::clone(&app)),
+        service,
+    };
+    let front = Front::new(house, rules(config, &public_url));
+    let setup_token = setup::offer(&app).await?;
+    let tasks = vec![
+        tokio::spawn(live.clone().push()),
+        tokio::spawn(live.clone().expire()),
+        tokio::spawn(Arc::clone(&front).listen(listener)),
+        tokio::spawn(Arc::clone(&front).listen_control(control, owner)),
+    ];
+    tell_systemd(&[sd_notify::NotifyState::Ready]);
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "ready");
+    Ok(Server {
+        address,
+        public_url,
+        setup_token,
+        app,
+        front,
+        live,
+        tasks,
+    })
+}
+
+impl Server {
+    /// Stops in order: not ready, no new work, the sockets told and closed, requests in flight
+    /// finished, the last commit. Bounded: 4 s for the sockets, 4 s for the requests, and whatever
+    /// the disk needs.
+    pub async fn stop(self) {
+        tell_systemd(&[sd_notify::NotifyState::Stopping]);
+        tracing::info!("stopping");
+        self.app.stopping.store(true, Ordering::Relaxed);
+        self.front.stop();
+        if tokio::time::timeout(CLOSE_TIME_MAX, self.live.close())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some sockets did not read that they were closed");
+        }
+        if tokio::time::timeout(DRAIN_TIME_MAX, self.front.drained())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some requests did not finish in time");
+        }
+        self.app.store.close().await;
+        for task in self.tasks {
+            task.abort();
+            // Its part of the App is let go of once it has ended.
+            let _ = task.await;
+        }
+        tracing::info!("stopped; everything that was answered is kept");
+    }
+}
+
+fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "cannot tell systemd");
+    }
+}
+
+/// The socket the commands come through, and who owns it.
+fn control(folder: &Folder) -> Result<(UnixListener, u32)> {
+    let path = folder.socket();
+    // The database's lock is ours, so whoever made an old one is gone.
+    if path.exists() {
+        std::fs::remove_file(&path)?;
+    }
+    let listener = UnixListener::bind(&path)
+        .with_context(|| format!("cannot listen on {} for commands", path.display()))?;
+    let owner = folder.claim(&path)?;
+    Ok((listener, owner))
+}
+
+fn rules(config: &Config, public_url: &str) -> Rules {
+    let origins = (!config.allow_origin.is_empty()).then(|| {
+        let listed = config
+            .allow_origin
+            .iter()
+            .map(|origin| origin.as_str().to_owned());
+        listed.chain([public_url.to_owned()]).collect()
+    });
+    let proxies: Vec<Cidr> = config.trusted_proxy.clone();
+    Rules {
+        origins,
+        is_trusted_proxy: Box::new(move |address| {
+            proxies.iter().any(|block| block.contains(address))
+        }),
+        connections_max: config.connections_max,
+    }
+}
+
+/// The rooms behind the front.
+struct House {
+    http: Http,
+    service: live::Service,
+}
+
+fn client(address: Option<IpAddr>) -> Client {
+    address.map_or(Client::Operator, Client::Address)
+}
+
+impl Rooms for House {
+    async fn http(&self, request: Request<Bytes>, address: Option<IpAddr>) -> Response<Body> {
+        self.http.call(request, client(address)).await.into()
+    }
+
+    async fn live(
+        &self,
+        mut request: Request<Incoming>,
+        address: Option<IpAddr>,
+    ) -> Response<Body> {
+        request.extensions_mut().insert(client(address));
+        match hyper::service::Service::call(&self.service, request).await {
+            Ok(response) => response.map(|body| body.map_err(std::io::Error::other).boxed()),
+            Err(never) => match never {},
+        }
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Response<Body> {
+        let error = match refusal {
+            Refusal::Origin => Error::OriginRefused,
+            Refusal::TooLarge => Error::TooLarge(front::BODY_BYTES_MAX),
+            Refusal::TooSlow => Error::TooSlow,
+            Refusal::Malformed => Error::Malformed("The request's body broke off.".to_owned()),
+            Refusal::Stopping => Error::Stopping,
+        };
+        Problem(error).response().into()
+    }
+}

@@ -1,0 +1,133 @@
+//! The data folder: what is in it, made how, and whose it is.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::domain::id;
+
+/// Bytes of the session secret at least (RFC 7518, 3.2: as long as the hash).
+const SECRET_BYTES_MIN: usize = 32;
+
+/// A folder that holds one server's database, secret and control socket.
+#[derive(Debug, Clone)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes it if it is missing, for its owner's eyes only.
+    ///
+    /// # Errors
+    /// When it cannot be made, or something else has its name.
+    pub fn create(path: &Path) -> Result<Self> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .with_context(|| format!("cannot make the data folder {}", path.display()))?;
+        Ok(Self(path.to_owned()))
+    }
+
+    /// The one that is there.
+    ///
+    /// # Errors
+    /// When there is no database in it.
+    pub fn existing(path: &Path) -> Result<Self> {
+        let folder = Self(path.to_owned());
+        ensure!(
+            folder.file().exists(),
+            "there is no database in {}; `bellrope serve` or `bellrope user add` makes one, `--data` names another folder",
+            path.display()
+        );
+        Ok(folder)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("bellrope.redb")
+    }
+
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.0.join("control.sock")
+    }
+
+    /// The database's file, made with the right mode and owner before anything is written to it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn database(&self) -> Result<PathBuf> {
+        let path = self.file();
+        match OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+        {
+            Ok(_) => self.claim(&path).map(drop)?,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot make {}", path.display()));
+            }
+        }
+        Ok(path)
+    }
+
+    /// The secret that signs sessions; made, and on disk, before the first is signed.
+    ///
+    /// # Errors
+    /// When it cannot be read or made, or is too short to be one.
+    pub fn secret(&self) -> Result<Vec<u8>> {
+        let path = self.0.join("session.key");
+        let cannot = || format!("cannot use the secret {}", path.display());
+        let secret = match fs::read(&path) {
+            Ok(secret) => secret.trim_ascii().to_vec(),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let secret = id::random() + &id::random();
+                let draft = self.0.join("session.key.new");
+                let mut file = OpenOptions::new()
+                    .write(true)
+                    .create(true)
+                    .truncate(true)
+                    .mode(0o600)
+                    .open(&draft)
+                    .with_context(cannot)?;
+                writeln!(file, "{secret}")
+                    .and_then(|()| file.sync_all())
+                    .with_context(cannot)?;
+                self.claim(&draft)?;
+                fs::rename(&draft, &path).with_context(cannot)?;
+                fs::File::open(&self.0)?.sync_all()?;
+                secret.into_bytes()
+            }
+            Err(error) => return Err(error).with_context(cannot),
+        };
+        ensure!(
+            secret.len() >= SECRET_BYTES_MIN,
+            "the secret {} has {} bytes and needs {SECRET_BYTES_MIN}; remove it to have a new one made, which ends all sessions",
+            path.display(),
+            secret.len()
+        );
+        Ok(secret)
+    }
+
+    /// Gives a new file to the folder's owner, so that root's commands and the service agree on
+    /// it, closes it to everybody else, and says who that is.
+    ///
+    /// # Errors
+    /// When the owner cannot be set.
+    pub fn claim(&self, path: &Path) -> Result<u32> {
+        let cannot = || format!("cannot give {} to the data folder's owner", path.display());
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).with_context(cannot)?;
+        let owner = fs::metadata(&self.0).with_context(cannot)?;
+        let made = fs::metadata(path).with_context(cannot)?;
+        if (made.uid(), made.gid()) != (owner.uid(), owner.gid()) {
+            std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid()))
+                .with_context(cannot)?;
+        }
+        Ok(owner.uid())
+    }
+}

@@ -65,7 +65,7 @@ fn build() -> Result<PathBuf, String> {
         println!("cargo::rerun-if-changed={}", assets.join(source).display());
     }
     check_node()?;
-    // Another cargo with another target folder may be at the same node_modules; the lock ends with this process.
+    // Another cargo with another target folder may be at the same node_modules; the lock lasts until this function ends.
     let turn = File::open(assets.join("package.json"))
         .map_err(|error| unreadable("assets/package.json", &error))?;
     turn.lock()

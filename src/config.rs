@@ -15,8 +15,9 @@ pub use value::{Cidr, Origin, Ttl};
 
 /// Read when it is there and `--config` names no other.
 const FILE: &str = "/etc/bellrope/bellrope.toml";
-/// Environment variables that begin like a setting and are none: the build script's.
-const NOT_SETTINGS: [&str; 1] = ["BELLROPE_WEB_DIST"];
+/// Environment variables that begin like a setting and are none: the build script's, which
+/// `cargo run` passes on.
+const NOT_SETTINGS: [&str; 2] = ["BELLROPE_WEB_DIST", "BELLROPE_DIST"];
 
 /// What a person may set. Every field is absent until somebody sets it, in each of the layers.
 #[expect(

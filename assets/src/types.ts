@@ -48,6 +48,7 @@ export const serverCodes = [
   'too_large',
   'field_invalid',
   'too_many',
+  'too_slow',
   'busy',
   'stopping',
   'storage_failed',

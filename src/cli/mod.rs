@@ -61,32 +61,50 @@ pub fn main() -> ExitCode {
     };
     match run(cli, &matches) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+        Err(Failure::Usage(error)) => {
+            eprintln!("bellrope: {error:#}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Other(error)) => {
             eprintln!("bellrope: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
+/// Why a command did not do it.
+enum Failure {
+    /// The settings make no sense: trying again without changing them is of no use.
+    Usage(anyhow::Error),
+    Other(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
     let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
+    let load = |settings| Config::load(settings, matches).map_err(Failure::Usage);
     match cli.command {
         Command::Serve { settings } => {
-            let config = Config::load(*settings, matches)?;
+            let config = load(*settings)?;
             log(&config);
-            runtime()?.block_on(serve::run(&config))
+            runtime()?.block_on(serve::run(&config))?;
         }
-        Command::Config { settings, json } => config::run(&Config::load(*settings, matches)?, json),
+        Command::Config { settings, json } => config::run(&load(*settings)?, json)?,
         Command::User { place, command } => {
             let settings = Settings {
                 data: place.data,
                 config: place.config,
                 ..Settings::default()
             };
-            let config = Config::load(settings, matches)?;
-            runtime()?.block_on(user::run(&config, command))
+            runtime()?.block_on(user::run(&load(settings)?, command))?;
         }
     }
+    Ok(())
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {

@@ -130,6 +130,7 @@ pub async fn translate(error: poem::Error) -> Response {
         Some(payload) => format!("The body is not what this takes: {}", payload.reason),
         None => error.to_string(),
     };
+    let detail = format!("{}.", detail.trim_end_matches('.'));
     match status {
         StatusCode::NOT_FOUND => nothing_here(),
         // HTTP has its own word for it; the code is that of any request that makes no sense.

@@ -81,12 +81,6 @@ fn routes() -> Route {
         .at("/api/openapi.json", description)
         .at("/api/docs", get(ui::docs))
         .nest("/api/v1", api)
-        .at(
-            "/api/*rest",
-            poem::endpoint::make(|_| async {
-                Err::<Response, poem::Error>(poem::error::NotFoundError.into())
-            }),
-        )
         .at("/healthz", get(ops::healthz))
         .at("/readyz", get(ops::readyz))
         .at("/*path", get(ui::page))

@@ -22,8 +22,10 @@ pub fn page(request: &Request) -> Response {
     let path = request.uri().path().trim_start_matches('/');
     match file(request, path) {
         Some(response) => response,
-        // A missing script must not be answered with a page.
-        None if path.contains('.') || path.starts_with("assets/") => nothing_here(),
+        // A missing script or operation must not be answered with a page.
+        None if path.contains('.') || matches!(path.split('/').next(), Some("assets" | "api")) => {
+            nothing_here()
+        }
         None => whole(request, "index.html"),
     }
 }

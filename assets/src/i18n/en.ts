@@ -5,6 +5,8 @@ const en = {
   retry: 'Try again',
   cancel: 'Cancel',
   close: 'Close',
+  notices: 'Notices',
+  notice: 'Notice',
   justNow: 'just now',
   nav: { label: 'Pages', counter: 'Counter', session: 'Sessions', account: 'Account' },
 
@@ -29,7 +31,7 @@ const en = {
       token_invalid: 'Your session is no longer valid. Please log in again.',
       token_expired: 'Your session has expired. Please log in again.',
       token_revoked: 'Your session was ended. Please log in again.',
-      elsewhere: 'You logged out in another tab.',
+      elsewhere: 'You have been logged out in this browser.',
     },
   },
 
@@ -148,6 +150,7 @@ const en = {
     too_large: 'This is too long. Please shorten it.',
     field_invalid: 'Something here is not valid. Please check what you typed.',
     too_many: 'Too many attempts. Please try again {when}.',
+    too_slow: 'The request took too long to arrive. Check your connection and try again.',
     busy: 'The server is busy. Please try again {when}.',
     stopping: 'The server is restarting. Please try again {when}.',
     storage_failed: 'The server could not write to its disk. Please tell its administrator.',

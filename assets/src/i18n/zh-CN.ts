@@ -6,6 +6,8 @@ const zh: Words = {
   retry: '重试',
   cancel: '取消',
   close: '关闭',
+  notices: '通知',
+  notice: '通知',
   justNow: '刚刚',
   nav: { label: '页面', counter: '计数', session: '会话', account: '账号' },
 
@@ -30,7 +32,7 @@ const zh: Words = {
       token_invalid: '登录状态已失效，请重新登录。',
       token_expired: '登录已过期，请重新登录。',
       token_revoked: '这次登录已被结束，请重新登录。',
-      elsewhere: '你已在另一个标签页退出登录。',
+      elsewhere: '此浏览器已退出登录。',
     },
   },
 
@@ -147,6 +149,7 @@ const zh: Words = {
     too_large: '内容过长，请缩短后重试。',
     field_invalid: '填写的内容有误，请检查。',
     too_many: '尝试次数过多，请{when}再试。',
+    too_slow: '请求传输太慢。请检查网络后重试。',
     busy: '服务器繁忙，请{when}再试。',
     stopping: '服务器正在重启，请{when}再试。',
     storage_failed: '服务器无法写入磁盘，请告知管理员。',

@@ -16,6 +16,9 @@ export const useAccount = defineStore('account', () => {
   /** Why the last session is gone, to be said on the login page. */
   const lost = ref<LostCode | null>(null)
 
+  /** While logging out, the server's word that the session has ended is no news. */
+  let leaving = false
+
   guardWith({ token: () => token.value, lost: leave })
   addEventListener('storage', (event) => {
     // A null key: the whole storage was cleared.
@@ -62,14 +65,16 @@ export const useAccount = defineStore('account', () => {
 
   async function logout(): Promise<void> {
     const asked = token.value
+    leaving = true
     try {
       await post('/logout')
     } catch (problem) {
       // A session the server no longer knows is as good as logged out.
       if (problem instanceof Problem && problem.status !== 401) throw problem
+    } finally {
+      leaving = false
     }
     if (token.value === asked) leave(null)
-    lost.value = null
   }
 
   function leave(why: LostCode | null): void {
@@ -77,7 +82,7 @@ export const useAccount = defineStore('account', () => {
     if (localStorage.getItem(key) === token.value) localStorage.removeItem(key)
     token.value = null
     user.value = null
-    lost.value = why
+    lost.value = leaving ? null : why
     counter.reset()
   }
 

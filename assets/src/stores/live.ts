@@ -2,6 +2,7 @@
 import { defineStore } from 'pinia'
 import { ref, shallowRef } from 'vue'
 import type { Live, State } from '../live'
+import type { LostCode } from '../types'
 import { useAccount } from './account'
 import { useCounter } from './counter'
 
@@ -70,7 +71,8 @@ export const useLive = defineStore('live', () => {
   }
 
   function ended(reason: string): void {
-    account.leave(reason === 'expired' ? 'token_expired' : 'token_revoked')
+    const known: Partial<Record<string, LostCode>> = { expired: 'token_expired', logged_out: 'elsewhere' }
+    account.leave(known[reason] ?? 'token_revoked')
   }
 
   const send = (text: string) => socket?.send(text)

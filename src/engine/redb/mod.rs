@@ -42,9 +42,10 @@ impl Redb {
     /// # Errors
     /// When the file cannot be opened, is in use, or was written by a newer program.
     pub fn open(file: &Path, queue: usize, bus: Arc<dyn Bus>) -> Result<Self> {
+        refuse_newer(file)?;
         let opened = builder().create(file);
         if matches!(opened, Err(DatabaseError::DatabaseAlreadyOpen)) {
-            bail!(InUse);
+            bail!("the database is in use by another process");
         }
         let database = opened.with_context(|| format!("cannot open {}", file.display()))?;
         Self::on(database, queue, bus).with_context(|| format!("cannot use {}", file.display()))
@@ -79,25 +80,39 @@ impl Redb {
     }
 }
 
-/// Somebody else has the file open.
-#[derive(Debug, thiserror::Error)]
-#[error("the database is in use by another process")]
-pub struct InUse;
-
 fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
     builder
 }
 
-/// Makes the tables of a new file, refuses a newer one, and returns the epoch.
-fn prepare(database: &Database) -> Result<String> {
-    if let Some((schema, epoch)) = tables::identity(&database.begin_read()?)? {
-        if schema > SCHEMA {
+/// Looks before anything is written: opening a file for writing changes it. One that needs repair
+/// cannot be looked at so; it is looked at after.
+fn refuse_newer(file: &Path) -> Result<()> {
+    let Ok(database) = builder().open_read_only(file) else {
+        return Ok(());
+    };
+    let identity = tables::identity(&database.begin_read()?);
+    identity
+        .and_then(check_schema)
+        .with_context(|| format!("cannot use {}", file.display()))
+        .map(drop)
+}
+
+fn check_schema(identity: Option<(u32, String)>) -> Result<Option<String>> {
+    match identity {
+        Some((schema, _)) if schema > SCHEMA => {
             bail!(
                 "it was written by a newer Bellrope (its schema is {schema}, this program knows {SCHEMA}); use that one, nothing was changed"
-            );
+            )
         }
+        identity => Ok(identity.map(|(_, epoch)| epoch)),
+    }
+}
+
+/// Makes the tables of a new file, and returns the epoch.
+fn prepare(database: &Database) -> Result<String> {
+    if let Some(epoch) = check_schema(tables::identity(&database.begin_read()?)?)? {
         return Ok(epoch);
     }
     let epoch = id::random();

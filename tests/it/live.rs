@@ -1,0 +1,141 @@
+//! Sockets: who is let in, what they hear first, and what the server does not put up with.
+
+use bellrope::config::Settings;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::socket::{Heard, Socket, message};
+use crate::world::World;
+
+#[tokio::test]
+async fn a_socket_without_a_token_hears_hello_and_its_own_echo() {
+    let world = World::new().await;
+    for token in [
+        json!({}),
+        json!({ "token": "" }),
+        json!({ "token": null }),
+        json!({ "token": "null" }),
+        json!({ "token": "undefined" }),
+        json!({ "token": "Bearer null" }),
+        json!({ "token": "Bearer " }),
+    ] {
+        let mut socket = Socket::connect(&world, token.clone()).await;
+        assert_eq!(socket.next().await, message("hello"), "{token}");
+        socket.emit("message", json!("你好")).await;
+        assert_eq!(socket.next().await, message("你好客户端, 你好"));
+    }
+    for query in [
+        "",
+        "token=",
+        "token=null",
+        "token=Bearer%20null",
+        "token=Bearer+undefined",
+    ] {
+        let mut socket = Socket::connect_v2(&world, query).await;
+        assert_eq!(socket.next().await, message("hello"), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_member_is_known_by_auth_and_by_query_with_and_without_bearer() {
+    let world = World::new().await;
+    let ann = world.account("ann").await;
+    let token = &ann.token;
+    let mut sockets = vec![
+        Socket::connect(&world, json!({ "token": token })).await,
+        Socket::connect(&world, json!({ "token": format!("Bearer {token}") })).await,
+        Socket::connect_v2(&world, &format!("token={token}")).await,
+        Socket::connect_v2(&world, &format!("token=Bearer%20{token}")).await,
+    ];
+    for socket in &mut sockets {
+        assert_eq!(socket.next().await, message("hello"));
+        // Its echo comes after its rooms were joined: the handler answers only once it is in.
+    }
+    let mut age = 0;
+    for socket in &mut sockets {
+        // Whether it is in its room already shows when a number comes.
+        loop {
+            age = age.max(ann.add_age(&world).await);
+            if let Some(Heard::Event(_, Value::Number(_))) =
+                socket.within(std::time::Duration::from_millis(500)).await
+            {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_socket_sends_that_makes_no_sense_harms_nobody() {
+    let world = World::new().await;
+    let ann = world.account("ann").await;
+    let mut socket = Socket::open(&world, &ann.token).await;
+    for packet in [
+        "42[\"message\",{\"not\":\"a string\"}]",
+        "42[\"message\"]",
+        "42[\"message\",1,2,3]",
+        "42[\"unheard of\",\"x\"]",
+        "421[\"message\",\"with an acknowledgement\"]",
+    ] {
+        socket.send(packet.to_owned()).await;
+    }
+    let heard = socket.next().await;
+    assert_eq!(heard, message("你好客户端, with an acknowledgement"));
+    // Broken packets close the socket that sent them, and no other.
+    let mut other = Socket::open(&world, &ann.token).await;
+    for packet in [
+        "4",
+        "9",
+        "42",
+        "42[",
+        "4951-[\"message\",{\"_placeholder\":true,\"num\":0}]",
+        "40/admin,",
+    ] {
+        let mut broken = Socket::connect(&world, json!({})).await;
+        assert_eq!(broken.next().await, message("hello"));
+        broken.send(packet.to_owned()).await;
+    }
+    let mut huge = Socket::connect(&world, json!({})).await;
+    assert_eq!(huge.next().await, message("hello"));
+    huge.send(format!("42[\"message\",\"{}\"]", "x".repeat(64 << 10)))
+        .await;
+    assert_eq!(huge.next().await, Heard::Closed);
+
+    ann.add_age(&world).await;
+    assert_eq!(other.next().await, message(1));
+    assert_eq!(socket.next().await, message(1));
+}
+
+#[tokio::test]
+async fn an_origin_that_is_not_allowed_gets_no_socket() {
+    let strict = Settings {
+        allow_origin: Some(vec!["https://forum.example".parse().expect("an origin")]),
+        ..Settings::default()
+    };
+    let world = World::with(strict).await;
+    let handshake = async |origin: Option<&str>| {
+        let request = world.request(reqwest::Method::GET, "/socket.io/?EIO=4&transport=polling");
+        crate::world::Answer::of(match origin {
+            Some(origin) => request.header("Origin", origin),
+            None => request,
+        })
+        .await
+    };
+    for origin in [
+        "https://evil.example",
+        "null",
+        "https://forum.example.evil.example",
+        "http://forum.example",
+    ] {
+        let answer = handshake(Some(origin)).await;
+        answer.expect_problem(403, "origin_refused");
+        assert_eq!(answer.header("access-control-allow-origin"), None);
+    }
+    let own = world.url("");
+    for origin in ["https://forum.example", own.as_str()] {
+        let answer = handshake(Some(origin)).await;
+        answer.expect_status(StatusCode::OK);
+        assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+    }
+    handshake(None).await.expect_status(StatusCode::OK);
+}

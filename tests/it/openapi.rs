@@ -1,0 +1,106 @@
+//! The API's description and the page to try it.
+
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn the_description_names_every_operation_and_every_refusal() {
+    let world = World::new().await;
+    let answer = world.ask(Method::GET, "/api/openapi.json", None).await;
+    let document = answer.expect_status(StatusCode::OK).json();
+    assert!(
+        document["openapi"]
+            .as_str()
+            .is_some_and(|version| version.starts_with("3."))
+    );
+    assert_eq!(document["servers"][0]["url"], "/api/v1");
+    let mut operations = Vec::new();
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in methods.as_object().expect("methods") {
+            operations.push(format!("{} {path}", method.to_uppercase()));
+            assert!(operation["operationId"].is_string(), "{path}");
+            assert!(operation["summary"].is_string(), "{path}");
+            let responses = operation["responses"].as_object().expect("responses");
+            let statuses: Vec<&str> = responses.keys().map(String::as_str).collect();
+            for status in [
+                "200", "400", "401", "403", "404", "409", "413", "422", "429", "503",
+            ] {
+                assert!(statuses.contains(&status), "{method} {path} lacks {status}");
+            }
+        }
+    }
+    operations.sort_unstable();
+    let expected = [
+        "DELETE /accounts/{name}",
+        "DELETE /me/sessions/{id}",
+        "GET /accounts",
+        "GET /me",
+        "GET /me/sessions",
+        "GET /server",
+        "POST /accounts",
+        "POST /accounts/{name}/disable",
+        "POST /accounts/{name}/enable",
+        "POST /accounts/{name}/password",
+        "POST /login",
+        "POST /logout",
+        "POST /me/age",
+        "POST /me/password",
+        "POST /register",
+        "POST /setup",
+    ];
+    assert_eq!(operations, expected);
+}
+
+#[tokio::test]
+async fn what_needs_a_token_says_so() {
+    let world = World::new().await;
+    let document = world
+        .ask(Method::GET, "/api/openapi.json", None)
+        .await
+        .json();
+    let open = ["/login", "/register", "/server", "/setup"];
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in methods.as_object().expect("methods") {
+            let secured = operation["security"]
+                .as_array()
+                .is_some_and(|list| !list.is_empty());
+            assert_eq!(secured, !open.contains(&path.as_str()), "{method} {path}");
+            if secured {
+                // And it is so: without a token, nothing else is even looked at.
+                let method =
+                    Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
+                let path = format!("/api/v1{}", path.replace(['{', '}'], ""));
+                let answer = world.ask(method, &path, Some(Value::Null)).await;
+                answer.expect_problem(401, "token_missing");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_page_to_try_it_comes_from_this_server_alone() {
+    let world = World::new().await;
+    let page = world.ask(Method::GET, "/api/docs", None).await;
+    page.expect_status(StatusCode::OK);
+    assert_eq!(
+        page.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    assert!(
+        page.header("content-security-policy")
+            .is_some_and(|policy| policy.contains("script-src 'self'"))
+    );
+    for part in page
+        .text
+        .split('"')
+        .filter(|part| part.ends_with(".js") || part.ends_with(".css"))
+    {
+        assert!(part.starts_with('/') && !part.starts_with("//"), "{part}");
+        world
+            .ask(Method::GET, part, None)
+            .await
+            .expect_status(StatusCode::OK);
+    }
+}

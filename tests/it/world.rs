@@ -1,0 +1,355 @@
+//! A real server on a free port, and real clients: what every story is told with.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use bellrope::config::{Config, Settings};
+use bellrope::domain::clock::Clock;
+use bellrope::serve::{self, Server};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Nothing that is going to happen takes longer than this, even on a busy machine.
+pub const SOON: Duration = Duration::from_secs(20);
+
+pub const PASSWORD: &str = "correct horse";
+
+/// A server inside this process, whose clock the test moves.
+pub struct World {
+    pub clock: Clock,
+    pub http: Client,
+    pub address: SocketAddr,
+    pub setup_token: Option<String>,
+    pub config: Config,
+    server: Option<Server>,
+    /// Removed when the story is over.
+    _folder: TempDir,
+}
+
+/// The settings of a test's server: defaults, a free port, this folder.
+pub fn config(data: &Path, settings: Settings) -> Config {
+    let given = Settings {
+        listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        data: Some(data.to_owned()),
+        ..settings
+    };
+    Config::load(given, &clap::ArgMatches::default()).expect("settings that make sense")
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    pub async fn with(settings: Settings) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = config(&folder.path().join("data"), settings);
+        let clock = Clock::default();
+        let server = serve::start(&config, clock.clone())
+            .await
+            .expect("a server");
+        Self {
+            clock,
+            ..Self::on(server, config, folder)
+        }
+    }
+
+    /// Around a server that was started by hand.
+    pub fn on(server: Server, config: Config, folder: TempDir) -> Self {
+        Self {
+            clock: Clock::default(),
+            http: client(),
+            address: server.address,
+            setup_token: server.setup_token.clone(),
+            config,
+            server: Some(server),
+            _folder: folder,
+        }
+    }
+
+    /// Stops the server as a signal would, and starts it on the same folder.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        let server = serve::start(&self.config, self.clock.clone())
+            .await
+            .expect("a server");
+        self.address = server.address;
+        self.setup_token.clone_from(&server.setup_token);
+        self.server = Some(server);
+    }
+
+    pub async fn stop(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.stop().await;
+        }
+    }
+
+    /// The secret that signs this server's sessions.
+    pub fn secret(&self) -> Vec<u8> {
+        let path = self.config.data.join("session.key");
+        std::fs::read(path)
+            .expect("the secret")
+            .trim_ascii()
+            .to_vec()
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, self.url(path))
+    }
+
+    /// An account made by the first administrator, and logged in.
+    pub async fn account(&self, name: &str) -> Login {
+        let admin = self.admin().await;
+        let body = json!({ "username": name, "password": PASSWORD, "role": "member" });
+        admin
+            .post(self, "/api/v1/accounts", body)
+            .await
+            .expect_status(StatusCode::OK);
+        self.login(name, PASSWORD).await
+    }
+
+    /// The first administrator, made by the setup link if there is none.
+    pub async fn admin(&self) -> Login {
+        let token = self
+            .setup_token
+            .as_ref()
+            .expect("a world that began without an administrator");
+        let body = json!({ "token": token, "username": "root", "password": PASSWORD });
+        let answer = self.ask(Method::POST, "/api/v1/setup", Some(body)).await;
+        match answer.status {
+            StatusCode::OK => Login::of(&answer),
+            _ => self.login("root", PASSWORD).await,
+        }
+    }
+
+    pub async fn login(&self, name: &str, password: &str) -> Login {
+        let body = json!({ "username": name, "password": password });
+        Login::of(&self.ask(Method::POST, "/api/v1/login", Some(body)).await)
+    }
+
+    /// A request from nobody.
+    pub async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let request = self.request(method, path);
+        Answer::of(match body {
+            Some(body) => request.json(&body),
+            None => request,
+        })
+        .await
+    }
+}
+
+pub fn client() -> Client {
+    Client::builder()
+        .timeout(SOON)
+        .build()
+        .expect("an HTTP client")
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub async fn of(request: RequestBuilder) -> Self {
+        let response = request.send().await.expect("an answer");
+        let (status, headers) = (response.status(), response.headers().clone());
+        Self {
+            status,
+            headers,
+            text: response.text().await.expect("a body"),
+        }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    #[track_caller]
+    pub fn expect_status(&self, status: StatusCode) -> &Self {
+        assert_eq!(self.status, status, "{}", self.text);
+        self
+    }
+
+    /// Checks that it is a problem with this status and code, whole as RFC 9457 wants it.
+    #[track_caller]
+    pub fn expect_problem(&self, status: u16, code: &str) -> &Self {
+        let problem = self.json();
+        assert_eq!(
+            (self.status.as_u16(), problem["code"].as_str()),
+            (status, Some(code)),
+            "{}",
+            self.text
+        );
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        assert_eq!(problem["status"], status);
+        assert!(problem["type"].is_string() && problem["title"].is_string());
+        assert!(
+            problem["detail"]
+                .as_str()
+                .is_some_and(|detail| detail.ends_with('.')),
+            "{problem}"
+        );
+        let must_wait = matches!(status, 429 | 503);
+        assert_eq!(self.headers.contains_key("retry-after"), must_wait);
+        self
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .get(name)
+            .map(|value| value.to_str().expect("text"))
+    }
+}
+
+/// Somebody who is logged in.
+#[derive(Debug, Clone)]
+pub struct Login {
+    pub token: String,
+}
+
+impl Login {
+    #[track_caller]
+    pub fn of(answer: &Answer) -> Self {
+        answer.expect_status(StatusCode::OK);
+        Self {
+            token: answer.json()["token"].as_str().expect("a token").to_owned(),
+        }
+    }
+
+    pub async fn get(&self, world: &World, path: &str) -> Answer {
+        Answer::of(world.request(Method::GET, path).bearer_auth(&self.token)).await
+    }
+
+    pub async fn delete(&self, world: &World, path: &str) -> Answer {
+        Answer::of(world.request(Method::DELETE, path).bearer_auth(&self.token)).await
+    }
+
+    pub async fn post(&self, world: &World, path: &str, body: Value) -> Answer {
+        Answer::of(
+            world
+                .request(Method::POST, path)
+                .bearer_auth(&self.token)
+                .json(&body),
+        )
+        .await
+    }
+
+    /// Presses ADD AGE and returns the new age.
+    pub async fn add_age(&self, world: &World) -> u64 {
+        let answer = Answer::of(
+            world
+                .request(Method::POST, "/api/v1/me/age")
+                .bearer_auth(&self.token),
+        )
+        .await;
+        answer.expect_status(StatusCode::OK).json()["age"]
+            .as_u64()
+            .expect("an age")
+    }
+
+    pub async fn age(&self, world: &World) -> u64 {
+        self.get(world, "/api/v1/me").await.json()["age"]
+            .as_u64()
+            .expect("an age")
+    }
+}
+
+/// The real executable, as a process of its own: for signals, kills, the command line and the log.
+pub struct Process {
+    child: Child,
+    pub address: SocketAddr,
+    /// All of stdout up to the moment it was ready.
+    pub greeting: String,
+    log: PathBuf,
+}
+
+/// The built executable, in a clean environment.
+pub fn bellrope() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bellrope"));
+    command.env_clear().stdin(Stdio::null());
+    command
+}
+
+impl Process {
+    /// Starts `serve` on `data` with more arguments. Its log goes to a file beside the folder.
+    pub fn start(data: &Path, arguments: &[&str]) -> Self {
+        let log = data.with_extension("log");
+        let mut child = bellrope()
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(
+                std::fs::File::options()
+                    .create(true)
+                    .append(true)
+                    .open(&log)
+                    .expect("a log"),
+            )
+            .spawn()
+            .expect("the executable");
+        let mut out = BufReader::new(child.stdout.take().expect("its stdout"));
+        let mut greeting = String::new();
+        out.read_line(&mut greeting).expect("a line");
+        let Some(address) = greeting
+            .trim()
+            .rsplit("http://")
+            .next()
+            .and_then(|a| a.parse().ok())
+        else {
+            let mut rest = String::new();
+            let _ = out.read_to_string(&mut rest);
+            let log = std::fs::read_to_string(&log).unwrap_or_default();
+            panic!("it did not start: {greeting}{rest}\n{log}");
+        };
+        Self {
+            child,
+            address,
+            greeting,
+            log,
+        }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// No warning, no flush, nothing: what a power cut does to a process.
+    pub fn kill(mut self) {
+        self.child.kill().expect("a process to kill");
+        self.child.wait().expect("its end");
+    }
+
+    pub fn terminate(&self) {
+        let killed = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status()
+            .expect("kill");
+        assert!(killed.success());
+    }
+
+    /// Waits until it has ended, for [`SOON`] at most.
+    pub async fn ended(mut self) -> ExitStatus {
+        let wait = tokio::task::spawn_blocking(move || self.child.wait().expect("its end"));
+        tokio::time::timeout(SOON, wait)
+            .await
+            .expect("an end in time")
+            .expect("no panic")
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).expect("the log")
+    }
+}

@@ -10,9 +10,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, LogFormat, Place, Settings};
+
+/// Lines of log that wait for whoever reads it: some megabytes at most.
+const LOG_LINES_MAX: usize = 16_384;
 
 /// Pushes to a forum's member, in real time and without loss, what happened to them
 #[derive(Parser)]
@@ -91,7 +95,7 @@ fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
     match cli.command {
         Command::Serve { settings } => {
             let config = load(*settings)?;
-            log(&config);
+            let _flushed_at_the_end = log(&config);
             runtime()?.block_on(serve::run(&config))?;
         }
         Command::Config { settings, json } => config::run(&load(*settings)?, json)?,
@@ -113,17 +117,23 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
         .build()?)
 }
 
-/// Logs to stderr, so that stdout stays for results.
-fn log(config: &Config) {
+/// Logs to stderr, so that stdout stays for results; through a thread of its own, because a reader
+/// of the log that stops reading must not stop the server. Then lines are lost, and nothing else.
+fn log(config: &Config) -> WorkerGuard {
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(LOG_LINES_MAX)
+        .lossy(true)
+        .finish(std::io::stderr());
     // Checked when the settings were read.
     let filter = EnvFilter::new(&config.log);
     let colour = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_ansi(colour);
     match config.log_format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),
     }
+    guard
 }

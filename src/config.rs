@@ -11,7 +11,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-pub use value::{Cidr, Origin, Ttl};
+pub use value::{Cidr, Listen, Origin, Ttl};
 
 /// Read when it is there and `--config` names no other.
 const FILE: &str = "/etc/bellrope/bellrope.toml";
@@ -27,15 +27,15 @@ const NOT_SETTINGS: [&str; 2] = ["BELLROPE_WEB_DIST", "BELLROPE_DIST"];
 #[derive(Debug, Default, Clone, Args, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Settings {
-    /// Address and port to listen on; port 0 takes a free one
+    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8888]
     #[arg(long, env = "BELLROPE_LISTEN", value_name = "ADDRESS:PORT")]
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<Listen>,
 
     /// Where members reach this server, for links and for its own pages' origin [default: http://LISTEN]
     #[arg(long, env = "BELLROPE_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<Origin>,
 
-    /// Proxies whose X-Forwarded-For is believed, as addresses or CIDR blocks
+    /// Proxies whose X-Forwarded-For is believed, as addresses or CIDR blocks [default: none]
     #[arg(
         long,
         env = "BELLROPE_TRUSTED_PROXY",
@@ -44,7 +44,7 @@ pub struct Settings {
     )]
     pub trusted_proxy: Option<Vec<Cidr>>,
 
-    /// Origins whose pages may use this server; without one, any may
+    /// Origins whose pages may use this server; with none given, any may
     #[arg(
         long,
         env = "BELLROPE_ALLOW_ORIGIN",
@@ -53,27 +53,27 @@ pub struct Settings {
     )]
     pub allow_origin: Option<Vec<Origin>>,
 
-    /// Who may make an account: only administrators for others (closed), or anybody (open)
+    /// Who may make an account: only administrators for others (closed), or anybody (open) [default: closed]
     #[arg(long, env = "BELLROPE_REGISTRATION")]
     pub registration: Option<Registration>,
 
-    /// How long a login lasts, such as 12h or 30d
+    /// How long a login lasts, such as 12h [default: 30d]
     #[arg(long, env = "BELLROPE_SESSION_TTL", value_name = "TIME")]
     pub session_ttl: Option<Ttl>,
 
-    /// Writes that may wait for the disk; above it they are refused with `busy`
+    /// Writes that may wait for the disk; above it they are refused with `busy` [default: 8192]
     #[arg(long, env = "BELLROPE_WRITE_QUEUE", value_name = "COUNT")]
     pub write_queue: Option<usize>,
 
-    /// Connections held open at once; above it new ones wait
+    /// Connections held open at once; above it new ones wait [default: 10000]
     #[arg(long, env = "BELLROPE_CONNECTIONS_MAX", value_name = "COUNT")]
     pub connections_max: Option<usize>,
 
-    /// What is logged: error, warn, info, debug or trace, or a filter such as info,bellrope=debug
+    /// What is logged: error, warn, info, debug or trace, or a filter such as info,bellrope=debug [default: info]
     #[arg(long, env = "BELLROPE_LOG", value_name = "FILTER")]
     pub log: Option<String>,
 
-    /// How it is logged
+    /// How it is logged [default: text]
     #[arg(long, env = "BELLROPE_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
 
@@ -177,9 +177,10 @@ impl Config {
         {
             fallback_source.clone_into(&mut shown.source);
         }
-        let listen = layers.pick("listen", given.listen, file.listen, || {
-            SocketAddr::from(([127, 0, 0, 1], 8888))
-        });
+        let default = SocketAddr::from(([127, 0, 0, 1], 8888));
+        let listen = layers
+            .pick("listen", given.listen, file.listen, || Listen(default))
+            .0;
         let own = Origin::of_address(listen);
         let named = given.public_url.is_some() || file.public_url.is_some();
         let public_url = layers.pick("public-url", given.public_url, file.public_url, || own);

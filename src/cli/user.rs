@@ -16,7 +16,9 @@ use crate::domain::password;
 pub enum Command {
     /// Add an account; without --password-stdin a password is made and printed once
     Add {
+        /// 2 to 64 letters or digits of any script, `.`, `_` or `-`
         name: String,
+        /// An administrator may manage accounts
         #[arg(long, value_enum, default_value_t = Role::Member)]
         role: Role,
         /// Read the password from the first line of standard input

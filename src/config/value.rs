@@ -51,6 +51,21 @@ impl FromStr for Origin {
     }
 }
 
+/// Where to listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Listen(pub SocketAddr);
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(raw: &str) -> std::result::Result<Self, String> {
+        raw.parse().map(Self).map_err(|_| {
+            format!("`{raw}` is no address with a port; write it like 127.0.0.1:8888 or [::1]:8888")
+        })
+    }
+}
+
 /// A block of addresses; a single address is a block of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -121,9 +136,17 @@ macro_rules! spelled {
         }
     };
 }
+spelled!(Listen, |listen| listen.0.to_string());
 spelled!(Origin, |origin| origin.0.clone());
 spelled!(Cidr, |cidr| cidr.0.to_string());
-spelled!(Ttl, |ttl| humantime::format_duration(ttl.0).to_string());
+spelled!(Ttl, |ttl| {
+    let seconds = ttl.0.as_secs();
+    let unit = [(86_400, "d"), (3600, "h"), (60, "m")]
+        .into_iter()
+        .find(|(unit, _)| seconds % unit == 0);
+    let (unit, name) = unit.unwrap_or((1, "s"));
+    format!("{}{name}", seconds / unit)
+});
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,10 @@
 //! Passwords: their rule, their hash, and how many are hashed at once.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use argon2::Argon2;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::{Error, Result};
@@ -25,6 +24,9 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 pub struct Hasher {
     cores: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
+    /// What hashes work in, 19 MiB each and one a core at most. It is kept, because the
+    /// allocator, asked anew by each thread in turn, came to hold several times as much.
+    memories: Arc<Mutex<Vec<Vec<Block>>>>,
     /// A hash nothing matches. It is checked when there is no such account, so that an unknown
     /// name takes as long as a wrong password.
     nobody: String,
@@ -45,7 +47,8 @@ impl Hasher {
         Ok(Self {
             cores: Arc::new(Semaphore::new(cores)),
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
-            nobody: hash(&id::random())?,
+            memories: Arc::default(),
+            nobody: hash(&mut Vec::new(), &id::random())?,
         })
     }
 
@@ -73,13 +76,9 @@ impl Hasher {
         let known = stored.is_some();
         let stored = stored.unwrap_or(&self.nobody).to_owned();
         let password = password.to_owned();
-        let matches = blocking(turn, move || {
-            let stored = PasswordHash::new(&stored).map_err(|e| Error::Storage(e.into()))?;
-            Ok(Argon2::default()
-                .verify_password(password.as_bytes(), &stored)
-                .is_ok())
-        })
-        .await?;
+        let matches = self
+            .blocking(turn, move |memory| verify(memory, &stored, &password))
+            .await?;
         Ok(known && matches)
     }
 
@@ -90,32 +89,85 @@ impl Hasher {
     pub async fn hash(&self, password: &str) -> Result<String> {
         let turn = self.turn().await?;
         let password = password.to_owned();
-        blocking(&turn, move || hash(&password)).await
+        self.blocking(&turn, move |memory| hash(memory, &password))
+            .await
+    }
+
+    /// Runs on a thread that may block. The thread holds the turn as well: a caller that goes
+    /// away must not free a core that is still hashing.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        turn: &Turn,
+        work: impl FnOnce(&mut Vec<Block>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let turn = turn.clone();
+        let memories = Arc::clone(&self.memories);
+        let work = move || {
+            let lock = || memories.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut memory = lock().pop().unwrap_or_default();
+            let done = work(&mut memory);
+            lock().push(memory);
+            drop(turn);
+            done
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|e| Error::Storage(e.into()))?
     }
 }
 
-/// Runs on a thread that may block. The thread holds the turn as well: a caller that goes away
-/// must not free a core that is still hashing.
-async fn blocking<T: Send + 'static>(
-    turn: &Turn,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let turn = turn.clone();
-    let work = move || {
-        let done = work();
-        drop(turn);
-        done
+fn hash(memory: &mut Vec<Block>, password: &str) -> Result<String> {
+    let argon2 = Argon2::default();
+    let salt = Salt::generate();
+    let output = compute(memory, &argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN)?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::default().ident(),
+        version: Some(Version::default().into()),
+        params: ParamsString::try_from(argon2.params()).map_err(broken)?,
+        salt: Some(salt),
+        hash: Some(output),
     };
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|e| Error::Storage(e.into()))?
+    Ok(hash.to_string())
 }
 
-fn hash(password: &str) -> Result<String> {
-    let hash: PasswordHash = Argon2::default()
-        .hash_password(password.as_bytes())
-        .map_err(|e| Error::Storage(e.into()))?;
-    Ok(hash.to_string())
+/// With the parameters the stored hash was made with, which may be an earlier program's.
+fn verify(memory: &mut Vec<Block>, stored: &str, password: &str) -> Result<bool> {
+    let stored = PasswordHash::new(stored).map_err(broken)?;
+    let (Some(salt), Some(expected)) = (stored.salt, stored.hash) else {
+        return Err(Error::Storage("a stored password hash is not whole".into()));
+    };
+    let algorithm = Algorithm::try_from(stored.algorithm.as_str()).map_err(broken)?;
+    let version = stored
+        .version
+        .map(Version::try_from)
+        .transpose()
+        .map_err(broken)?;
+    let params = Params::try_from(&stored).map_err(broken)?;
+    let argon2 = Argon2::new(algorithm, version.unwrap_or_default(), params);
+    // `Output` compares in constant time.
+    Ok(compute(memory, &argon2, password, &salt, expected.len())? == expected)
+}
+
+fn compute(
+    memory: &mut Vec<Block>,
+    argon2: &Argon2<'_>,
+    password: &str,
+    salt: &Salt,
+    bytes: usize,
+) -> Result<Output> {
+    memory.resize(argon2.params().block_count(), Block::new());
+    let mut output = [0; Output::MAX_LENGTH];
+    let output = output
+        .get_mut(..bytes)
+        .ok_or(Error::Storage("a stored hash is too long".into()))?;
+    argon2
+        .hash_password_into_with_memory(password.as_bytes(), salt, output, memory.as_mut_slice())
+        .map_err(broken)?;
+    Output::new(output).map_err(broken)
+}
+
+fn broken(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Storage(Box::new(error))
 }
 
 /// Refuses a password that is too short or too long to be one.
@@ -142,4 +194,31 @@ pub fn generate() -> String {
     let digits = id::random();
     let groups: Vec<&str> = (0..5).map(|i| &digits[i * 5..i * 5 + 5]).collect();
     groups.join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made by the reference program: `echo -n password | argon2 somesalt -id -t 2 -m 16 -p 1`.
+    #[test]
+    fn a_hash_of_the_reference_program_is_known_again() {
+        let stored = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        let mut memory = Vec::new();
+        assert!(verify(&mut memory, stored, "password").expect("a hash"));
+        assert!(!verify(&mut memory, stored, "Password").expect("a hash"));
+    }
+
+    #[test]
+    fn hashes_are_argon2id_at_owasps_minimum_and_salted() {
+        let mut memory = Vec::new();
+        let one = hash(&mut memory, "correct horse").expect("a hash");
+        let two = hash(&mut memory, "correct horse").expect("a hash");
+        assert!(one.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{one}");
+        assert_ne!(one, two);
+        for stored in [one, two] {
+            assert!(verify(&mut memory, &stored, "correct horse").expect("a hash"));
+            assert!(!verify(&mut memory, &stored, "wrong horse").expect("a hash"));
+        }
+    }
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::socket::{Socket, message};
 use crate::world::{Answer, World};
 
 #[tokio::test]
@@ -98,9 +99,9 @@ async fn connections_over_the_limit_wait_for_a_free_place() {
         ..Settings::default()
     };
     let world = World::with(narrow).await;
-    let first = TcpStream::connect(world.address)
-        .await
-        .expect("a connection");
+    // A WebSocket counts for as long as it lives, like any connection.
+    let mut first = Socket::connect(&world, json!({})).await;
+    assert_eq!(first.next().await, message("hello"));
     let _second = TcpStream::connect(world.address)
         .await
         .expect("a connection");
@@ -246,7 +247,6 @@ async fn answers_about_members_are_not_kept_in_caches() {
     let me = ann.get(&world, "/api/v1/me").await;
     assert_eq!(me.header("cache-control"), Some("no-store"));
     assert_eq!(me.header("referrer-policy"), Some("no-referrer"));
-    let _ = json!({});
 }
 
 #[tokio::test]

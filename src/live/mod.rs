@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 use socketioxide::extract::{HttpExtension, MaybeExtension, SocketRef, State, TryData};
 use socketioxide::handler::ConnectHandler as _;
 use socketioxide::{ParserConfig, SocketIo};
@@ -132,7 +133,7 @@ impl Rope {
 /// What a v3 or v4 client may send along when it connects.
 #[derive(Debug, Default, Deserialize)]
 struct Auth {
-    token: Option<String>,
+    token: Option<Value>,
 }
 
 /// Why a socket is not let in. Clients get this one line, and nothing else can be sent with it.
@@ -176,39 +177,49 @@ async fn admit(
     }
 }
 
-/// Once it is in: `hello` before anything else, then the member's rooms.
-async fn connect(
+/// Once it is in: `hello` before anything else, then the member's rooms. The dependency runs the
+/// future in a task of its own, some time later; what must come first is done before it is made.
+fn connect(
     socket: SocketRef,
     State(rope): State<Rope>,
     MaybeExtension(member): MaybeExtension<Member>,
-) {
+) -> impl Future<Output = ()> + Send {
     if let Err(error) = socket.emit("message", "hello") {
         tracing::debug!(%error, "a socket left at once");
     }
-    let Some(member) = member else { return };
-    socket.join([member_room(&member.id), session_room(&member.session)]);
-    rope.expires(&member);
-    // The session may have ended between the check and the join, and then nobody told this socket.
-    match session::still_open(&rope.app, &member).await {
-        Ok(true) => {}
-        Ok(false) => ended(socket.clone(), EndReason::Revoked),
-        Err(error) => {
-            tracing::warn!(code = error.code(), "a socket's session could not be read");
-            ended(socket.clone(), EndReason::Revoked);
-        }
+    if let Some(member) = &member {
+        socket.join([member_room(&member.id), session_room(&member.session)]);
+        rope.expires(member);
     }
-    // This handler may run after the socket has gone; then nobody else empties its rooms.
-    if !socket.connected() {
-        socket.leave_all();
+    async move {
+        let Some(member) = member else { return };
+        // The session may have ended between the check and the join; nobody told this socket then.
+        match session::still_open(&rope.app, &member).await {
+            Ok(true) => {}
+            Ok(false) => ended(socket.clone(), EndReason::Revoked),
+            Err(error) => {
+                tracing::warn!(code = error.code(), "a socket's session could not be read");
+                ended(socket.clone(), EndReason::Revoked);
+            }
+        }
+        // The socket may have gone before it joined; then nobody else empties its rooms.
+        if !socket.connected() {
+            socket.leave_all();
+        }
     }
 }
 
 /// The token of `auth.token`, else of the query; `None` for a socket that says nothing of itself.
 fn token(auth: Auth, query: &str) -> Option<String> {
-    let in_query = || url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "token");
-    let raw = auth
-        .token
-        .or_else(|| in_query().map(|(_, value)| value.into_owned()))?;
+    let raw = match auth.token {
+        Some(Value::String(token)) => token,
+        None | Some(Value::Null) => {
+            let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+            pairs.find(|(key, _)| key == "token")?.1.into_owned()
+        }
+        // No token is written so; it is refused as one that is none.
+        Some(other) => other.to_string(),
+    };
     let token = raw
         .strip_prefix("Bearer")
         .map_or(raw.as_str(), str::trim_start);

@@ -1,9 +1,7 @@
 //! A real server on a free port, and real clients: what every story is told with.
 
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::path::Path;
 use std::time::Duration;
 
 use bellrope::config::{Config, Settings};
@@ -33,7 +31,7 @@ pub struct World {
 /// The settings of a test's server: defaults, a free port, this folder.
 pub fn config(data: &Path, settings: Settings) -> Config {
     let given = Settings {
-        listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        listen: Some("127.0.0.1:0".parse().expect("an address")),
         data: Some(data.to_owned()),
         ..settings
     };
@@ -143,6 +141,17 @@ impl World {
             None => request,
         })
         .await
+    }
+}
+
+/// Where a server is reached, be it in this process or in one of its own.
+pub trait Host {
+    fn address(&self) -> SocketAddr;
+}
+
+impl Host for World {
+    fn address(&self) -> SocketAddr {
+        self.address
     }
 }
 
@@ -263,93 +272,5 @@ impl Login {
         self.get(world, "/api/v1/me").await.json()["age"]
             .as_u64()
             .expect("an age")
-    }
-}
-
-/// The real executable, as a process of its own: for signals, kills, the command line and the log.
-pub struct Process {
-    child: Child,
-    pub address: SocketAddr,
-    /// All of stdout up to the moment it was ready.
-    pub greeting: String,
-    log: PathBuf,
-}
-
-/// The built executable, in a clean environment.
-pub fn bellrope() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bellrope"));
-    command.env_clear().stdin(Stdio::null());
-    command
-}
-
-impl Process {
-    /// Starts `serve` on `data` with more arguments. Its log goes to a file beside the folder.
-    pub fn start(data: &Path, arguments: &[&str]) -> Self {
-        let log = data.with_extension("log");
-        let mut child = bellrope()
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(
-                std::fs::File::options()
-                    .create(true)
-                    .append(true)
-                    .open(&log)
-                    .expect("a log"),
-            )
-            .spawn()
-            .expect("the executable");
-        let mut out = BufReader::new(child.stdout.take().expect("its stdout"));
-        let mut greeting = String::new();
-        out.read_line(&mut greeting).expect("a line");
-        let Some(address) = greeting
-            .trim()
-            .rsplit("http://")
-            .next()
-            .and_then(|a| a.parse().ok())
-        else {
-            let mut rest = String::new();
-            let _ = out.read_to_string(&mut rest);
-            let log = std::fs::read_to_string(&log).unwrap_or_default();
-            panic!("it did not start: {greeting}{rest}\n{log}");
-        };
-        Self {
-            child,
-            address,
-            greeting,
-            log,
-        }
-    }
-
-    pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    /// No warning, no flush, nothing: what a power cut does to a process.
-    pub fn kill(mut self) {
-        self.child.kill().expect("a process to kill");
-        self.child.wait().expect("its end");
-    }
-
-    pub fn terminate(&self) {
-        let killed = Command::new("kill")
-            .arg(self.child.id().to_string())
-            .status()
-            .expect("kill");
-        assert!(killed.success());
-    }
-
-    /// Waits until it has ended, for [`SOON`] at most.
-    pub async fn ended(mut self) -> ExitStatus {
-        let wait = tokio::task::spawn_blocking(move || self.child.wait().expect("its end"));
-        tokio::time::timeout(SOON, wait)
-            .await
-            .expect("an end in time")
-            .expect("no panic")
-    }
-
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).expect("the log")
     }
 }

@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-pub use value::{Cidr, Listen, Origin, Ttl};
+pub use value::{Cidr, Count, Listen, Origin, Ttl};
 
 /// Read when it is there and `--config` names no other.
 const FILE: &str = "/etc/bellrope/bellrope.toml";
@@ -63,11 +63,11 @@ pub struct Settings {
 
     /// Writes that may wait for the disk; above it they are refused with `busy` [default: 8192]
     #[arg(long, env = "BELLROPE_WRITE_QUEUE", value_name = "COUNT")]
-    pub write_queue: Option<usize>,
+    pub write_queue: Option<Count>,
 
     /// Connections held open at once; above it new ones wait [default: 10000]
     #[arg(long, env = "BELLROPE_CONNECTIONS_MAX", value_name = "COUNT")]
-    pub connections_max: Option<usize>,
+    pub connections_max: Option<Count>,
 
     /// What is logged: error, warn, info, debug or trace, or a filter such as info,bellrope=debug [default: info]
     #[arg(long, env = "BELLROPE_LOG", value_name = "FILTER")]
@@ -211,27 +211,25 @@ impl Config {
                     Ttl(Duration::from_hours(24 * 30))
                 })
                 .0,
-            write_queue: layers.pick("write-queue", given.write_queue, file.write_queue, || 8192),
-            connections_max: layers.pick(
-                "connections-max",
-                given.connections_max,
-                file.connections_max,
-                || 10_000,
-            ),
+            write_queue: layers
+                .pick("write-queue", given.write_queue, file.write_queue, || {
+                    Count(8192)
+                })
+                .0,
+            connections_max: layers
+                .pick(
+                    "connections-max",
+                    given.connections_max,
+                    file.connections_max,
+                    || Count(10_000),
+                )
+                .0,
             log: layers.pick("log", given.log, file.log, || "info".to_owned()),
             log_format: layers.pick("log-format", given.log_format, file.log_format, || {
                 LogFormat::Text
             }),
             shown: layers.shown,
         };
-        ensure!(
-            config.write_queue > 0,
-            "`write-queue` is 0, but one write must be able to wait; give 1 or more"
-        );
-        ensure!(
-            config.connections_max > 0,
-            "`connections-max` is 0; give 1 or more"
-        );
         config
             .log
             .parse::<tracing_subscriber::EnvFilter>()

@@ -10,8 +10,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use tracing::Level;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::config::{Config, LogFormat, Place, Settings};
 
@@ -68,6 +72,8 @@ pub fn main() -> ExitCode {
     };
     match run(cli, &matches) {
         Ok(()) => ExitCode::SUCCESS,
+        // `bellrope user list | head`: whoever read it has seen enough.
+        Err(Failure::Other(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(Failure::Usage(error)) => {
             eprintln!("bellrope: {error:#}");
             ExitCode::from(2)
@@ -77,6 +83,11 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.downcast_ref::<std::io::Error>();
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// Why a command did not do it.
@@ -129,14 +140,18 @@ fn log(config: &Config) -> WorkerGuard {
         .finish(std::io::stderr());
     // Checked when the settings were read.
     let filter = EnvFilter::new(&config.log);
-    let colour = std::io::stderr().is_terminal();
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    // Below `info` the libraries print what they read, and members' tokens are in it.
+    let only_ours =
+        filter_fn(|line| line.target().starts_with("bellrope") || *line.level() <= Level::INFO);
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
-        .with_ansi(colour);
-    match config.log_format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-    }
+        .with_ansi(std::io::stderr().is_terminal());
+    let lines = match config.log_format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(lines.with_filter(only_ours).with_filter(filter))
+        .init();
     guard
 }

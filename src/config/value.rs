@@ -66,6 +66,44 @@ impl FromStr for Listen {
     }
 }
 
+/// How many of something may wait or be held: 1 to [`COUNT_MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "usize")]
+pub struct Count(pub usize);
+
+/// Beyond any machine this runs on, and within what every queue can be asked to hold.
+const COUNT_MAX: usize = 1_000_000;
+
+impl TryFrom<i64> for Count {
+    type Error = String;
+
+    fn try_from(raw: i64) -> std::result::Result<Self, String> {
+        let count = usize::try_from(raw)
+            .ok()
+            .filter(|count| (1..=COUNT_MAX).contains(count));
+        count
+            .map(Self)
+            .ok_or_else(|| format!("`{raw}` is out of range; give 1 to {COUNT_MAX}"))
+    }
+}
+
+impl From<Count> for usize {
+    fn from(count: Count) -> Self {
+        count.0
+    }
+}
+
+impl FromStr for Count {
+    type Err = String;
+
+    fn from_str(raw: &str) -> std::result::Result<Self, String> {
+        let number: i64 = raw
+            .parse()
+            .map_err(|_| format!("`{raw}` is no whole number; give 1 to {COUNT_MAX}"))?;
+        number.try_into()
+    }
+}
+
 /// A block of addresses; a single address is a block of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

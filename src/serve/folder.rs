@@ -38,8 +38,10 @@ impl Folder {
     /// When there is no database in it.
     pub fn existing(path: &Path) -> Result<Self> {
         let folder = Self(path.to_owned());
+        let is_there = folder.file().try_exists();
         ensure!(
-            folder.file().exists(),
+            is_there
+                .with_context(|| format!("cannot look into the data folder {}", path.display()))?,
             "there is no database in {}; `bellrope serve` or `bellrope user add` makes one, `--data` names another folder",
             path.display()
         );

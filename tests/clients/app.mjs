@@ -8,7 +8,8 @@ export const REFUSED = /^console: Failed to load resource: the server responded 
 export const UNREACHED = /^console: (Failed to load resource: net::|WebSocket connection to .* failed)/
 
 /** And that a socket was given up while it was still being opened: the page had learnt meanwhile that its login is over. */
-export const GIVEN_UP = /^console: WebSocket connection to .* failed: WebSocket is closed before the connection is established/
+export const GIVEN_UP =
+  /^console: WebSocket connection to .* failed: WebSocket is closed before the connection is established/
 
 /** A fresh profile that may go nowhere but to the server. */
 export function visit(server, options) {

@@ -1,7 +1,18 @@
 // The web app in a real browser: how sessions end, in one tab or elsewhere; password, language and appearance.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { GIVEN_UP, REFUSED, addAge, isLive, ledToLogin, login, member, pathOf, showsAge, visit } from './app.mjs'
+import {
+  GIVEN_UP,
+  REFUSED,
+  addAge,
+  isLive,
+  ledToLogin,
+  login,
+  member,
+  pathOf,
+  showsAge,
+  visit,
+} from './app.mjs'
 import { eventually } from './browser.mjs'
 import { mint } from './jwt.mjs'
 import { PASSWORD, claims, world } from './world.mjs'
@@ -23,7 +34,10 @@ async function withToken(token, path) {
 test('an expired login leads to the login page with its own sentence, and after it back to where one was', async () => {
   const { token } = await server.member('old')
   const expired = { ...claims(token), exp: Math.floor(Date.now() / 1000) - 60 }
-  const { one, page } = await withToken(mint({ typ: 'br-session+jwt', alg: 'HS256' }, expired, server.secret), '/sessions')
+  const { one, page } = await withToken(
+    mint({ typ: 'br-session+jwt', alg: 'HS256' }, expired, server.secret),
+    '/sessions',
+  )
   assert.match(await ledToLogin(page), /session has expired/)
   assert.equal(await tokenOf(page), null)
   await login(page, 'old')
@@ -34,7 +48,11 @@ test('an expired login leads to the login page with its own sentence, and after 
 
 test('a forged login leads to the login page, and hears nothing', async () => {
   const { token } = await server.member('real')
-  const forged = mint({ typ: 'br-session+jwt', alg: 'HS256' }, claims(token), 'some other secret, long enough to be one')
+  const forged = mint(
+    { typ: 'br-session+jwt', alg: 'HS256' },
+    claims(token),
+    'some other secret, long enough to be one',
+  )
   const { one, page } = await withToken(forged, '/')
   assert.match(await ledToLogin(page), /no longer valid/)
   assert.deepEqual(one.heard, [])
@@ -154,7 +172,11 @@ test('the appearance is the system’s until another is chosen, in all tabs and 
   await eventually(() => brightness(other), 'dark')
   await page.emulateMedia({ colorScheme: 'light' })
   await page.reload({ waitUntil: 'commit' })
-  await eventually(() => page.evaluate(() => document.documentElement?.dataset.theme), 'dark', 'the theme, early')
+  await eventually(
+    () => page.evaluate(() => document.documentElement?.dataset.theme),
+    'dark',
+    'the theme, early',
+  )
   await eventually(() => brightness(page), 'dark')
   await one.leave()
 })

@@ -14,7 +14,7 @@ await server.user('add', LONG, '--password-stdin')
 const GUEST_PAGES = [
   ['/login', 'h1'],
   ['/register', 'form'],
-  [`/setup${new URL(server.setupLink).hash}`, 'form'],
+  [`/setup${new URL(await server.setupLink()).hash}`, 'form'],
   ['/setup', '.notice'],
   ['/no/such/page', 'h1'],
 ]
@@ -77,7 +77,11 @@ test('the policy is there and strict: an injected script does not run', async ()
   })
   assert.equal(await page.evaluate(() => window.injected), undefined)
   // Also proves that a violation is noticed here: without it, every other test's silence would mean nothing.
-  await eventually(() => one.faults.some((fault) => fault.startsWith('policy: script-src')), true, 'the violation was seen')
+  await eventually(
+    () => one.faults.some((fault) => fault.startsWith('policy: script-src')),
+    true,
+    'the violation was seen',
+  )
   await one.leave(/^policy: script-src/, /^console: .*Content Security Policy/)
 })
 
@@ -104,7 +108,10 @@ test('the API page shows every operation, and a try-it call works, with and with
     await block.locator('button.execute').click()
     const answer = block.locator('.live-responses-table .response')
     const status = await answer.locator('.response-col_status').innerText()
-    return { status: status.trim(), body: JSON.parse(await answer.locator('.response-col_description code').first().innerText()) }
+    return {
+      status: status.trim(),
+      body: JSON.parse(await answer.locator('.response-col_description code').first().innerText()),
+    }
   }
   const about = await tryIt('/server')
   assert.deepEqual([about.status, about.body], ['200', (await server.api('GET', '/server')).json])

@@ -16,12 +16,19 @@ const ARGS = [
   '--disable-sync',
 ]
 
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ARGS })
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: ARGS,
+})
 after(() => browser.close())
 
 /** Opens a fresh profile. What goes wrong in it is kept, and [`Visitor.leave`] fails on what nobody expected. */
 export async function visitor({ origins, ...options } = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-GB', ...options })
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 800 },
+    locale: 'en-GB',
+    ...options,
+  })
   context.setDefaultTimeout(wait_ms_max)
   return new Visitor(context, origins)
 }
@@ -49,7 +56,9 @@ class Visitor {
       await this.#context.exposeBinding('violated', (_, what) => this.faults.push(`policy: ${what}`))
       await this.#context.addInitScript(() =>
         addEventListener('securitypolicyviolation', (event) =>
-          window.violated(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`),
+          window.violated(
+            `${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`,
+          ),
         ),
       )
     }
@@ -60,7 +69,8 @@ class Visitor {
 
   #watch(page) {
     page.on('console', (line) => {
-      if (['error', 'warning'].includes(line.type())) this.faults.push(`console: ${line.text()} (${line.location().url})`)
+      if (['error', 'warning'].includes(line.type()))
+        this.faults.push(`console: ${line.text()} (${line.location().url})`)
     })
     page.on('pageerror', (error) => this.faults.push(`script: ${error.stack ?? error}`))
     page.on('dialog', (dialog) => {
@@ -75,12 +85,15 @@ class Visitor {
 
   #went(url) {
     const { origin, protocol } = new URL(url)
-    if (this.#origins && protocol !== 'data:' && !this.#origins.includes(origin)) this.faults.push(`request to elsewhere: ${url}`)
+    if (this.#origins && protocol !== 'data:' && !this.#origins.includes(origin))
+      this.faults.push(`request to elsewhere: ${url}`)
   }
 
   /** What the sockets of all pages were told by `message`. */
   get heard() {
-    return this.frames.filter((frame) => frame.startsWith('42["message"')).map((frame) => JSON.parse(frame.slice(2))[1])
+    return this.frames
+      .filter((frame) => frame.startsWith('42["message"'))
+      .map((frame) => JSON.parse(frame.slice(2))[1])
   }
 
   /** Closes the profile. Faults that match one of `expected` are part of the story. */

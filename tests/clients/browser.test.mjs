@@ -1,7 +1,20 @@
 // The web app in a real browser: setup, login, the counter, and what its members hear.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { REFUSED, UNREACHED, addAge, heardAges, isLive, ledToLogin, login, member, pathOf, pressAddAge, showsAge, visit } from './app.mjs'
+import {
+  REFUSED,
+  UNREACHED,
+  addAge,
+  heardAges,
+  isLive,
+  ledToLogin,
+  login,
+  member,
+  pathOf,
+  pressAddAge,
+  showsAge,
+  visit,
+} from './app.mjs'
 import { eventually } from './browser.mjs'
 import { PASSWORD, world } from './world.mjs'
 
@@ -9,7 +22,7 @@ const server = await world('--registration', 'open')
 
 test('the setup link makes the first administrator, once', async () => {
   const one = await visit(server)
-  const page = await one.page(server.setupLink)
+  const page = await one.page(await server.setupLink())
   await eventually(() => new URL(page.url()).hash, '', 'the token is gone from the address bar')
   await login(page, '管理员')
   await isLive(page)
@@ -19,7 +32,7 @@ test('the setup link makes the first administrator, once', async () => {
   await one.leave()
 
   const late = await visit(server)
-  const again = await late.page(server.setupLink)
+  const again = await late.page(await server.setupLink())
   await login(again, 'second')
   assert.match(await again.textContent('[role=alert]'), /has been used/)
   await late.leave(REFUSED)
@@ -73,7 +86,10 @@ test('what a member says to the server is answered in the list', async () => {
   const { one, page } = await member(server, 'tom')
   await page.fill('[name=message]', '在吗 <b>')
   await page.press('[name=message]', 'Enter')
-  await eventually(() => page.locator('[data-testid=heard] li[data-kind=text] .text').first().textContent(), '你好客户端, 在吗 <b>')
+  await eventually(
+    () => page.locator('[data-testid=heard] li[data-kind=text] .text').first().textContent(),
+    '你好客户端, 在吗 <b>',
+  )
   assert.equal(await page.inputValue('[name=message]'), '')
   await one.leave()
 })

@@ -33,7 +33,11 @@ after(() => {
  * Connects, and hears from the very first event on.
  * `token` goes to `place`; `again: true` reconnects quickly after a broken line.
  */
-export function listen(generation, url, { token, place = 'query', transports = ['websocket'], headers, again = false } = {}) {
+export function listen(
+  generation,
+  url,
+  { token, place = 'query', transports = ['websocket'], headers, again = false } = {},
+) {
   const socket = generation.io(url, {
     transports,
     autoConnect: false,
@@ -64,7 +68,9 @@ class Ear {
     }
     // A refusal is `error` for v2 and `connect_error` for those after it; v2 says `connect_error` of broken lines.
     for (const event of ['error', 'connect_error']) {
-      socket.on(event, (error) => this.#note('error', typeof error === 'string' ? error : (error?.message ?? error)))
+      socket.on(event, (error) =>
+        this.#note('error', typeof error === 'string' ? error : (error?.message ?? error)),
+      )
     }
   }
 

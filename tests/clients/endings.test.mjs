@@ -21,7 +21,11 @@ async function areEnded(ears, reason, ending) {
   const told = Promise.all(ears.map((ear) => ear.hears('disconnect')))
   await ending()
   // From the answer on: how long a busy machine takes to hash a password is another question.
-  await bounded(told_ms_max, told, () => `not all were cut within ${told_ms_max} ms: ${JSON.stringify(ears.map((ear) => ear.heard))}`)
+  await bounded(
+    told_ms_max,
+    told,
+    () => `not all were cut within ${told_ms_max} ms: ${JSON.stringify(ears.map((ear) => ear.heard))}`,
+  )
   for (const ear of ears) {
     assert.deepEqual(ear.heard.slice(-2), [
       ['session.ended', { reason }],
@@ -42,15 +46,25 @@ async function ok(answer) {
 const ENDINGS = [
   {
     reason: 'revoked',
-    end: ({ first, second }) => ok(server.api('DELETE', `/me/sessions/${first.session}`, { token: second.token })),
+    end: ({ first, second }) =>
+      ok(server.api('DELETE', `/me/sessions/${first.session}`, { token: second.token })),
   },
   { reason: 'logged_out', end: ({ first }) => ok(server.api('POST', '/logout', { token: first.token })) },
   {
     reason: 'password_changed',
     end: ({ second }) =>
-      ok(server.api('POST', '/me/password', { token: second.token, body: { current: PASSWORD, new: 'another password' } })),
+      ok(
+        server.api('POST', '/me/password', {
+          token: second.token,
+          body: { current: PASSWORD, new: 'another password' },
+        }),
+      ),
   },
-  { reason: 'password_changed', all: true, end: ({ name }) => server.user('passwd', name, '--password-stdin') },
+  {
+    reason: 'password_changed',
+    all: true,
+    end: ({ name }) => server.user('passwd', name, '--password-stdin'),
+  },
   { reason: 'account_disabled', all: true, end: ({ name }) => server.user('disable', name) },
   { reason: 'account_removed', all: true, end: ({ name }) => server.user('remove', name) },
 ]
@@ -61,7 +75,9 @@ for (const [at, { reason, all, end }] of ENDINGS.entries()) {
     const first = await server.member(name)
     const second = await server.login(name)
     const other = await server.member(`other-${at}`)
-    const [firsts, seconds, others] = await Promise.all([first, second, other].map(({ token }) => sockets(token)))
+    const [firsts, seconds, others] = await Promise.all(
+      [first, second, other].map(({ token }) => sockets(token)),
+    )
     await server.insert(first.token)
     await Promise.all([...firsts, ...seconds].map((ear) => ear.hearsMessage(1)))
 

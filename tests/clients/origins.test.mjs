@@ -8,11 +8,22 @@ const FORUM = 'https://forum.example'
 const SHOP = 'https://shop.example:8443'
 const OWN = 'https://bell.example'
 /** The last ones look like an allowed one to a careless comparison. */
-const STRANGERS = ['https://evil.example', 'null', `${FORUM}.evil.example`, `${FORUM}:8443`, 'http://forum.example']
+const STRANGERS = [
+  'https://evil.example',
+  'null',
+  `${FORUM}.evil.example`,
+  `${FORUM}:8443`,
+  'http://forum.example',
+]
 
 const open = await world()
 const server = await world('--allow-origin', FORUM, '--allow-origin', SHOP, '--public-url', OWN)
-const PATHS = ['/api/v1/server', '/api/insert', '/socket.io/?EIO=4&transport=polling', '/socket.io/?EIO=3&transport=polling']
+const PATHS = [
+  '/api/v1/server',
+  '/api/insert',
+  '/socket.io/?EIO=4&transport=polling',
+  '/socket.io/?EIO=3&transport=polling',
+]
 
 const from = (origin) => (origin === undefined ? {} : { origin })
 
@@ -35,6 +46,7 @@ for (const path of PATHS) {
       assert.equal(answer.status, 200, answer.text)
       assert.equal(answer.headers['access-control-allow-origin'], origin)
       assert.equal(answer.headers['access-control-allow-credentials'], origin && 'true')
+      assert.equal(answer.headers['access-control-expose-headers'], origin && 'Retry-After')
       assert.match(answer.headers.vary ?? '', /\borigin\b/i)
     }
   })
@@ -53,7 +65,11 @@ test('a preflight names what may be sent, and a stranger gets none', async () =>
   const ask = (origin) =>
     server.ask('/api/insert', {
       method: 'OPTIONS',
-      headers: { origin, 'access-control-request-method': 'GET', 'access-control-request-headers': 'authorization' },
+      headers: {
+        origin,
+        'access-control-request-method': 'GET',
+        'access-control-request-headers': 'authorization',
+      },
     })
   const { status, headers } = await ask(FORUM)
   assert.equal(status, 204)

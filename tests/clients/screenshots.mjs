@@ -30,7 +30,7 @@ for (const locale of ['en', 'zh-CN']) {
         }
         await open('login', '/login')
         await open('register', '/register', 'form')
-        await open('setup', `/setup${new URL(server.setupLink).hash}`, 'form')
+        await open('setup', `/setup${new URL(await server.setupLink()).hash}`, 'form')
         await open('setup-missing', '/setup', '.notice')
         await open('docs', '/api/docs', '.opblock')
 

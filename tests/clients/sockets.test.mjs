@@ -50,7 +50,11 @@ for (const generation of GENERATIONS) {
 
     test(`${way}: a member hears the own numbers, and nobody else does`, async () => {
       const [ann, bob] = await Promise.all([server.member(`ann-${suffix}`), server.member(`bob-${suffix}`)])
-      const [anns, bobs, nobodys] = [connect(`Bearer ${ann.token}`), connect(`Bearer ${bob.token}`), connect()]
+      const [anns, bobs, nobodys] = [
+        connect(`Bearer ${ann.token}`),
+        connect(`Bearer ${bob.token}`),
+        connect(),
+      ]
       await Promise.all([anns, bobs, nobodys].map((ear) => ear.hearsMessage('hello')))
       await server.insert(ann.token)
       await server.insert(ann.token)

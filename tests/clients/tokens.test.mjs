@@ -12,7 +12,10 @@ assert.equal((await server.api('POST', '/logout', { token: ended.token })).statu
 
 /** What browser code sends before anybody has logged in; some of it is a JavaScript value, spelled out. */
 const NOBODY = [undefined, '', 'null', 'undefined', 'Bearer ', 'Bearer null', 'Bearer undefined']
-const WRONG = [...wrongTokens(ann.token, server.secret), { what: 'logged out', wrong: ended.token, code: 'token_revoked' }]
+const WRONG = [
+  ...wrongTokens(ann.token, server.secret),
+  { what: 'logged out', wrong: ended.token, code: 'token_revoked' },
+]
 
 for (const generation of GENERATIONS) {
   for (const place of places(generation)) {
@@ -48,7 +51,11 @@ for (const generation of GENERATIONS) {
             const ear = connect(token, transports)
             const refusal = await ear.hears('error')
             assert.match(String(refusal), /^unauthorized/, what)
-            assert.deepEqual([ear.heard.length, ear.connected], [1, false], `${what}: nothing but the refusal`)
+            assert.deepEqual(
+              [ear.heard.length, ear.connected],
+              [1, false],
+              `${what}: nothing but the refusal`,
+            )
             ear.close()
           }
         }

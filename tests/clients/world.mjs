@@ -4,8 +4,8 @@ import { execFile, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { after } from 'node:test'
 import { createInterface } from 'node:readline'
+import { after } from 'node:test'
 import { ask } from './http.mjs'
 
 const bin = resolve(import.meta.dirname, process.env.BELLROPE_BIN ?? '../../target/debug/bellrope')
@@ -27,16 +27,17 @@ export async function world(...flags) {
 class World {
   /** Where it listens; the same again after a restart. */
   url
-  /** The first administrator's link; only while there is none. */
-  setupLink
   #root = mkdtempSync(join(tmpdir(), 'bellrope-'))
   #flags
   #process
+  #setupLink
 
   constructor(flags) {
     this.#flags = flags
     // An empty settings file, so that none of the machine's own is read.
     writeFileSync(join(this.#root, 'empty.toml'), '')
+    // However the run ends, it leaves nothing behind.
+    process.once('exit', () => this.#remove())
   }
 
   get data() {
@@ -54,29 +55,36 @@ class World {
       env: environment(),
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    const killed = () => child.kill('SIGKILL')
-    process.once('exit', killed)
+    // A failed run must not wait for a server that nobody stops any more.
+    for (const handle of [child, child.stdout, child.stderr]) handle.unref()
     // `close` follows `exit` once stderr has been read to its end.
     const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })))
-    void ended.then(() => process.off('exit', killed))
     this.#process = { child, ended, log: '' }
     child.stderr.setEncoding('utf8').on('data', (text) => (this.#process.log += text))
-    await bounded(start_ms_max, this.#announced(child, ended), () => `no address within ${start_ms_max} ms\n${this.log}`)
+    await bounded(
+      start_ms_max,
+      this.#announced(child, ended),
+      () => `no address within ${start_ms_max} ms\n${this.log}`,
+    )
   }
 
   #announced(child, ended) {
+    const lines = createInterface({ input: child.stdout })
+    const matched = (pattern) =>
+      new Promise((resolve) =>
+        lines.on('line', (line) => pattern.test(line) && resolve(pattern.exec(line)[1])),
+      )
+    this.#setupLink = matched(/^ *(http\S+\/setup#\S+)$/)
     return new Promise((resolve, reject) => {
-      createInterface({ input: child.stdout }).on('line', (line) => {
-        this.setupLink = /http\S+\/setup#\S+/.exec(line)?.[0] ?? this.setupLink
-        const url = / listens on (http:\/\/\S+)$/.exec(line)?.[1]
-        if (url === undefined) return
-        this.url = url
-        // The lines after the first come in the same breath, but perhaps not in the same read.
-        setImmediate(resolve)
-      })
+      void matched(/ listens on (http:\/\/\S+)$/).then((url) => resolve((this.url = url)))
       child.once('error', reject)
       void ended.then(({ code }) => reject(new Error(`the server ended with ${code}\n${this.log}`)))
     })
+  }
+
+  /** The first administrator's link, which a server prints that has none. */
+  setupLink() {
+    return bounded(start_ms_max, this.#setupLink, () => 'no setup link was printed')
   }
 
   get log() {
@@ -85,26 +93,40 @@ class World {
 
   /** A clean stop, as systemd does it. */
   async stop() {
-    const { child, ended } = this.#process
-    child.kill('SIGTERM')
-    const { code, signal } = await bounded(stop_ms_max, ended, () => `no end within ${stop_ms_max} ms\n${this.log}`)
+    const { code, signal } = await this.#signal('SIGTERM')
     assert.deepEqual({ code, signal }, { code: 0, signal: null }, `a clean stop\n${this.log}`)
   }
 
   /** What a power cut looks like from outside. */
   async kill() {
-    this.#process.child.kill('SIGKILL')
-    await this.#process.ended
+    await this.#signal('SIGKILL')
+  }
+
+  #signal(name) {
+    const { child, ended } = this.#process
+    child.kill(name)
+    return bounded(stop_ms_max, ended, () => `no end within ${stop_ms_max} ms of ${name}\n${this.log}`)
   }
 
   async end() {
     const { child } = this.#process
     try {
       if (child.exitCode === null && child.signalCode === null) await this.stop()
+      this.#isQuiet()
     } finally {
-      child.kill('SIGKILL')
-      rmSync(this.#root, { recursive: true, force: true })
+      this.#remove()
     }
+  }
+
+  /** No story here is one that a server has to complain about. */
+  #isQuiet() {
+    const complaints = this.log.split('\n').filter((line) => / (WARN|ERROR) |panicked/.test(line))
+    assert.deepEqual(complaints, [])
+  }
+
+  #remove() {
+    this.#process?.child.kill('SIGKILL')
+    rmSync(this.#root, { recursive: true, force: true })
   }
 
   get #place() {
@@ -114,8 +136,11 @@ class World {
   /** `bellrope user ...`, as an operator types it while the server runs. */
   user(...args) {
     return new Promise((resolve, reject) => {
-      const child = execFile(bin, ['user', ...args, ...this.#place], { env: environment() }, (error, stdout) =>
-        error ? reject(error) : resolve(stdout),
+      const child = execFile(
+        bin,
+        ['user', ...args, ...this.#place],
+        { env: environment() },
+        (error, stdout) => (error ? reject(error) : resolve(stdout)),
       )
       child.stdin.end(`${PASSWORD}\n`)
     })

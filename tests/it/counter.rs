@@ -86,7 +86,7 @@ async fn a_restart_keeps_the_count() {
 #[tokio::test]
 async fn a_full_queue_refuses_and_counts_nothing() {
     let narrow = Settings {
-        write_queue: Some(1),
+        write_queue: Some("1".parse().expect("a count")),
         ..Settings::default()
     };
     let world = World::with(narrow).await;

@@ -95,7 +95,7 @@ async fn a_connection_that_says_nothing_is_closed_and_others_are_not_held_up() {
 #[tokio::test]
 async fn connections_over_the_limit_wait_for_a_free_place() {
     let narrow = Settings {
-        connections_max: Some(2),
+        connections_max: Some("2".parse().expect("a count")),
         ..Settings::default()
     };
     let world = World::with(narrow).await;

@@ -9,13 +9,21 @@
 #![expect(clippy::unnecessary_wraps, reason = "a request has a body or none")]
 
 mod account;
+mod cli;
+mod config;
 mod counter;
+mod crash;
 mod demo;
+mod folder;
 mod front;
 mod house;
 mod live;
+mod log;
 mod openapi;
+mod packaging;
+mod process;
 mod session;
 mod socket;
+mod stop;
 mod store;
 mod world;

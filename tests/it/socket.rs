@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::world::{SOON, World};
+use crate::world::{Host, SOON};
 
 /// A connected socket of protocol 4 (clients v3 and v4), or 3 (v2).
 pub struct Socket {
@@ -29,26 +29,26 @@ pub enum Heard {
 
 impl Socket {
     /// A v4 client with `auth.token`, that was let in and heard `hello`.
-    pub async fn open(world: &World, token: &str) -> Self {
-        let mut socket = Self::connect(world, json!({ "token": token })).await;
+    pub async fn open(host: &impl Host, token: &str) -> Self {
+        let mut socket = Self::connect(host, json!({ "token": token })).await;
         assert_eq!(socket.next().await, message("hello"));
         socket
     }
 
     /// A v4 client that has sent this as `auth`; whether it is let in is the next thing it hears.
-    pub async fn connect(world: &World, auth: Value) -> Self {
-        let mut socket = Self::handshake(world, "EIO=4&transport=websocket").await;
+    pub async fn connect(host: &impl Host, auth: Value) -> Self {
+        let mut socket = Self::handshake(host, "EIO=4&transport=websocket").await;
         socket.send(format!("40{auth}")).await;
         socket
     }
 
     /// A v2 client with this in its query; it is not asked for anything else.
-    pub async fn connect_v2(world: &World, query: &str) -> Self {
-        Self::handshake(world, &format!("EIO=3&transport=websocket&{query}")).await
+    pub async fn connect_v2(host: &impl Host, query: &str) -> Self {
+        Self::handshake(host, &format!("EIO=3&transport=websocket&{query}")).await
     }
 
-    async fn handshake(world: &World, query: &str) -> Self {
-        let url = format!("ws://{}/socket.io/?{query}", world.address);
+    async fn handshake(host: &impl Host, query: &str) -> Self {
+        let url = format!("ws://{}/socket.io/?{query}", host.address());
         let (stream, _) = connect_async(url).await.expect("a WebSocket");
         Self { stream }
     }

@@ -1,5 +1,7 @@
 //! The log: one line a request with its outcome and time, and nothing in it that is a secret.
 
+use std::io::{BufRead as _, BufReader};
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -224,4 +226,36 @@ async fn by_default_each_request_is_one_line_of_text_and_healthy_sockets_are_qui
     assert_eq!(requests.next(), None);
     assert!(!log.contains('\u{1b}'), "no colours in a file");
     expect_no_secret(&log, &story.secrets);
+}
+
+/// Standard error is a pipe that nobody empties, as under a supervisor that hangs.
+#[tokio::test]
+async fn a_log_that_nobody_reads_does_not_stop_the_server() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut child = bellrope()
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(folder.path().join("data"))
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the executable");
+    let mut greeting = String::new();
+    let out = child.stdout.as_mut().expect("its stdout");
+    BufReader::new(out)
+        .read_line(&mut greeting)
+        .expect("a line");
+    let address = greeting
+        .trim()
+        .rsplit(' ')
+        .next()
+        .expect("an address")
+        .to_owned();
+    // A pipe holds 64 KiB; each of these leaves a line of about 150 bytes.
+    let http = client();
+    for _ in 0..2000 {
+        let answer = Answer::of(http.get(format!("{address}/healthz"))).await;
+        answer.expect_status(StatusCode::OK);
+    }
+    child.kill().expect("a process to kill");
+    child.wait().expect("its end");
 }

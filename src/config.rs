@@ -160,7 +160,9 @@ impl Config {
             shown: Vec::new(),
         };
 
-        let state = std::env::var_os("STATE_DIRECTORY").map(PathBuf::from);
+        let state = std::env::var_os("STATE_DIRECTORY")
+            .filter(|dirs| !dirs.is_empty())
+            .map(PathBuf::from);
         let (fallback, fallback_source) = match state {
             // systemd joins several with colons; the first is ours.
             Some(dirs) => (

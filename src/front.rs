@@ -6,6 +6,8 @@
 
 mod counted;
 mod forwarded;
+mod line;
+mod slim;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -17,7 +19,7 @@ use std::time::{Duration, Instant};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -25,19 +27,23 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use counted::Counted;
 use forwarded::client_of;
+use slim::slim;
 
 /// How long a request's head may take, and how long a connection may idle before one.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a request's body may take.
 const BODY_TIME_MAX: Duration = Duration::from_secs(30);
-/// Bytes of a request's body. The largest thing a client may send is far below.
-pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a request's head: a token of 4 KiB, and whatever browsers and proxies add.
+const HEAD_BYTES_MAX: usize = 32 << 10;
+/// Bytes of a request's body. Each connection may make us hold as many; a password has 1 KiB.
+pub const BODY_BYTES_MAX: usize = 64 << 10;
+/// Bytes of what a long-polling client posts at once; as much as a WebSocket's message may have.
+const LIVE_BODY_BYTES_MAX: usize = 16 << 10;
 /// How long a write may make no progress. A reader that stopped reading is cut, not waited for;
 /// Socket.IO's own writer would wait for ever.
 const WRITE_STALL_MAX: Duration = Duration::from_secs(10);
@@ -60,7 +66,7 @@ pub trait Rooms: Send + Sync + 'static {
     /// A request for `/socket.io`, still attached to its connection for an upgrade.
     fn live(
         &self,
-        request: Request<Incoming>,
+        request: Request<Limited<Incoming>>,
         client: Option<IpAddr>,
     ) -> impl Future<Output = Response<Body>> + Send;
 
@@ -76,6 +82,8 @@ pub enum Refusal {
     TooSlow,
     Malformed,
     Stopping,
+    /// Our fault.
+    Broken,
 }
 
 /// The words that tell how a request went, for the log. A room may put it on a response.
@@ -126,7 +134,7 @@ impl<R: Rooms> Front<R> {
                         tracing::debug!(%error, "a connection was gone before it began");
                         continue;
                     }
-                    let stream = Counted::new(stream, slot);
+                    let stream = Counted::new(stream, WRITE_STALL_MAX, Some(slot));
                     self.connections
                         .spawn(Arc::clone(&self).serve(stream, Some(peer)));
                 }
@@ -146,6 +154,7 @@ impl<R: Rooms> Front<R> {
             match accepted {
                 Ok((stream, _)) => match stream.peer_cred() {
                     Ok(peer) if peer.uid() == owner || peer.uid() == 0 => {
+                        let stream = Counted::new(stream, WRITE_STALL_MAX, None);
                         self.connections
                             .spawn(Arc::clone(&self).serve(stream, None));
                     }
@@ -165,19 +174,18 @@ impl<R: Rooms> Front<R> {
 
     async fn serve<S>(self: Arc<Self>, stream: S, peer: Option<SocketAddr>)
     where
-        S: AsyncRead + AsyncWrite + Send + 'static,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(WRITE_STALL_MAX));
         let front = Arc::clone(&self);
         let service = service_fn(move |request| {
             let front = Arc::clone(&front);
-            async move { Ok::<_, Infallible>(front.handle(request, peer).await) }
+            async move { Ok::<_, Infallible>(front.see_through(request, peer).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIME_MAX)
-            .serve_connection(TokioIo::new(Box::pin(stream)), service)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
@@ -190,6 +198,26 @@ impl<R: Rooms> Front<R> {
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection broke");
         }
+    }
+
+    /// Answers a request to its end even when its sender goes away, so that it is counted and
+    /// logged; but a poll, which only waits, ends with its connection.
+    async fn see_through(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: Option<SocketAddr>,
+    ) -> Response<Body> {
+        if is_live(request.uri().path()) {
+            return self.handle(request, peer).await;
+        }
+        let front = Arc::clone(&self);
+        let answer = self
+            .connections
+            .spawn(async move { front.handle(request, peer).await });
+        answer.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a request panicked");
+            self.rooms.refuse(Refusal::Broken)
+        })
     }
 
     async fn handle(&self, request: Request<Incoming>, peer: Option<SocketAddr>) -> Response<Body> {
@@ -221,12 +249,15 @@ impl<R: Rooms> Front<R> {
                 HeaderValue::from_static("Retry-After"),
             );
         }
-        log(&method, &path, client, &response, began.elapsed());
+        line::log(&method, &path, client, &response, began.elapsed());
         response
     }
 
     async fn answer(&self, request: Request<Incoming>, client: Option<IpAddr>) -> Response<Body> {
         if is_live(request.uri().path()) {
+            if is_declared_over(request.headers(), LIVE_BODY_BYTES_MAX) {
+                return self.rooms.refuse(Refusal::TooLarge);
+            }
             let has_body = request.method() == Method::POST;
             let answered = self.rooms.live(slim(request), client);
             // A poll waits for news as long as it likes; a body has to come.
@@ -282,10 +313,7 @@ fn is_live(path: &str) -> bool {
 
 /// Reads a body, up to the limit. A declared length over it is refused before a byte is read.
 async fn read(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Refusal> {
-    let declared = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse().ok());
-    if declared.is_some_and(|length: u64| length > BODY_BYTES_MAX as u64) {
+    if is_declared_over(headers, BODY_BYTES_MAX) {
         return Err(Refusal::TooLarge);
     }
     match Limited::new(body, BODY_BYTES_MAX).collect().await {
@@ -295,34 +323,13 @@ async fn read(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Refusal> {
     }
 }
 
-/// The same request with nothing in it but what Socket.IO reads. It keeps the head for the
-/// socket's whole life, and every header and the URI is a slice of the connection's 16 KiB
-/// buffer; fresh copies let go of it.
-fn slim(request: Request<Incoming>) -> Request<Incoming> {
-    const READ: [HeaderName; 8] = [
-        header::CONNECTION,
-        header::UPGRADE,
-        header::SEC_WEBSOCKET_KEY,
-        header::SEC_WEBSOCKET_VERSION,
-        header::CONTENT_TYPE,
-        header::CONTENT_LENGTH,
-        header::TRANSFER_ENCODING,
-        header::ACCEPT_ENCODING,
-    ];
-    let (mut head, body) = request.into_parts();
-    let mut headers = HeaderMap::with_capacity(READ.len());
-    for name in READ {
-        if let Some(value) = head.headers.get(&name)
-            && let Ok(value) = HeaderValue::from_bytes(value.as_bytes())
-        {
-            headers.insert(name, value);
-        }
-    }
-    head.headers = headers;
-    if let Ok(uri) = head.uri.to_string().parse() {
-        head.uri = uri;
-    }
-    Request::from_parts(head, body)
+fn is_declared_over(headers: &HeaderMap, max: usize) -> bool {
+    let declared = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok());
+    declared
+        .and_then(|length| length.parse().ok())
+        .is_some_and(|length: u64| length > max as u64)
 }
 
 fn is_preflight(request: &Request<Incoming>) -> bool {
@@ -355,30 +362,4 @@ fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Full::default().map_err(|never| match never {}).boxed());
     *response.status_mut() = status;
     response
-}
-
-/// One line a request: never the query string, never a header. Polls come every few seconds a
-/// socket, so those that went well are for debugging.
-fn log(
-    method: &Method,
-    path: &str,
-    client: Option<IpAddr>,
-    response: &Response<Body>,
-    took: Duration,
-) {
-    let status = response.status().as_u16();
-    let outcome = response
-        .extensions()
-        .get::<Outcome>()
-        .copied()
-        .unwrap_or("ok");
-    let client = client.map_or_else(|| "control".to_owned(), |client| client.to_string());
-    let ms = took.as_secs_f64() * 1000.0;
-    if response.status().is_server_error() {
-        tracing::warn!(%method, path, status, outcome, client, ms = format_args!("{ms:.1}"), "request");
-    } else if is_live(path) && !response.status().is_client_error() {
-        tracing::debug!(%method, path, status, outcome, client, ms = format_args!("{ms:.1}"), "request");
-    } else {
-        tracing::info!(%method, path, status, outcome, client, ms = format_args!("{ms:.1}"), "request");
-    }
 }

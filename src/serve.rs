@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use http_body_util::BodyExt as _;
+use http_body_util::Limited;
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response};
 use jiff::SignedDuration;
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::config::{Cidr, Config, Origin};
@@ -45,6 +47,7 @@ pub struct Server {
     front: Arc<Front<House>>,
     live: Live,
     tasks: Vec<JoinHandle<()>>,
+    folder: Folder,
 }
 
 /// Builds what the use cases need around a store, without serving anything.
@@ -110,14 +113,16 @@ pub async fn start_on(
         None => Origin::of_address(address).as_str().to_owned(),
     };
     let (service, live) = Live::new(Arc::clone(&app));
+    let places = Arc::new(Semaphore::new(config.connections_max));
     let house = House {
         http: Http::new(Arc::clone(&app)),
         service,
+        places,
     };
     let front = Front::new(house, rules(config, &public_url));
     let setup_token = setup::offer(&app).await?;
     let tasks = vec![
-        tokio::spawn(live.clone().push()),
+        tokio::spawn(live.clone().push(app.bus.subscribe())),
         tokio::spawn(live.clone().expire()),
         tokio::spawn(Arc::clone(&front).listen(listener)),
         tokio::spawn(Arc::clone(&front).listen_control(control, owner)),
@@ -132,6 +137,7 @@ pub async fn start_on(
         front,
         live,
         tasks,
+        folder: folder.clone(),
     })
 }
 
@@ -162,6 +168,8 @@ impl Server {
             // Its part of the App is let go of once it has ended.
             let _ = task.await;
         }
+        // The next start removes what a failure leaves here.
+        let _ = std::fs::remove_file(self.folder.socket());
         tracing::info!("stopped; everything that was answered is kept");
     }
 }
@@ -181,7 +189,7 @@ fn control(folder: &Folder) -> Result<(UnixListener, u32)> {
     }
     let listener = UnixListener::bind(&path)
         .with_context(|| format!("cannot listen on {} for commands", path.display()))?;
-    let owner = folder.claim(&path)?;
+    let owner = folder.claim_socket()?;
     Ok((listener, owner))
 }
 
@@ -207,6 +215,9 @@ fn rules(config: &Config, public_url: &str) -> Rules {
 struct House {
     http: Http,
     service: live::Service,
+    /// As many as connections: a long-polling session needs none between its polls, and strangers
+    /// may open them.
+    places: Arc<Semaphore>,
 }
 
 fn client(address: Option<IpAddr>) -> Client {
@@ -220,10 +231,18 @@ impl Rooms for House {
 
     async fn live(
         &self,
-        mut request: Request<Incoming>,
+        mut request: Request<Limited<Incoming>>,
         address: Option<IpAddr>,
     ) -> Response<Body> {
         request.extensions_mut().insert(client(address));
+        let query = request.uri().query().unwrap_or_default();
+        if !query.split('&').any(|pair| pair.starts_with("sid=")) {
+            let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+                return Problem(Error::Busy).response().into();
+            };
+            // Kept with the request's head for as long as the session lives.
+            request.extensions_mut().insert(Arc::new(place));
+        }
         match hyper::service::Service::call(&self.service, request).await {
             Ok(response) => response.map(|body| body.map_err(std::io::Error::other).boxed()),
             Err(never) => match never {},
@@ -237,6 +256,7 @@ impl Rooms for House {
             Refusal::TooSlow => Error::TooSlow,
             Refusal::Malformed => Error::Malformed("The request's body broke off.".to_owned()),
             Refusal::Stopping => Error::Stopping,
+            Refusal::Broken => Error::Storage("a request panicked".into()),
         };
         Problem(error).response().into()
     }

@@ -73,6 +73,7 @@ impl Control {
         let (status, answer) = match self {
             Self::Here(http) => {
                 let mut response = http.call(request.body(body)?, Client::Operator).await;
+                http.close().await;
                 (response.status(), response.take_body().into_bytes().await?)
             }
             Self::Running(stream) => {

@@ -114,6 +114,11 @@ fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
         }
         Command::Config { settings, json } => config::run(&load(*settings)?, json)?,
         Command::User { place, command } => {
+            // The cause of a failure is logged, and its code is the answer.
+            tracing_subscriber::fmt()
+                .with_max_level(Level::ERROR)
+                .with_writer(std::io::stderr)
+                .init();
             let settings = Settings {
                 data: place.data,
                 config: place.config,

@@ -4,12 +4,12 @@ use std::io::{BufRead as _, Write as _};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
+use clap::builder::NonEmptyStringValueParser;
 use hyper::Method;
 use serde_json::{Value, json};
 
 use super::control::{Control, IfMissing};
 use crate::config::Config;
-use crate::domain::account::Role;
 use crate::domain::password;
 
 #[derive(Subcommand)]
@@ -19,8 +19,8 @@ pub enum Command {
         /// 2 to 64 letters or digits of any script, `.`, `_` or `-`
         name: String,
         /// An administrator may manage accounts
-        #[arg(long, value_enum, default_value_t = Role::Member)]
-        role: Role,
+        #[arg(long, value_parser = ["member", "admin"], default_value = "member")]
+        role: String,
         /// Read the password from the first line of standard input
         #[arg(long)]
         password_stdin: bool,
@@ -33,17 +33,27 @@ pub enum Command {
     },
     /// Set an account's password and end its sessions; without --password-stdin one is made and printed once
     Passwd {
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
         /// Read the password from the first line of standard input
         #[arg(long)]
         password_stdin: bool,
     },
     /// Keep somebody out, and end their sessions at once; nothing of theirs is lost
-    Disable { name: String },
+    Disable {
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+    },
     /// Let somebody in again
-    Enable { name: String },
+    Enable {
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+    },
     /// Remove an account, its sessions and its counter
-    Remove { name: String },
+    Remove {
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+    },
 }
 
 pub async fn run(config: &Config, command: Command) -> Result<()> {
@@ -139,7 +149,11 @@ fn password(from_stdin: bool) -> Result<(String, bool)> {
 fn print_password(password: &str, made: bool) -> Result<()> {
     if made {
         eprintln!("The password, shown only now:");
-        writeln!(std::io::stdout(), "{password}")?;
+        if let Err(error) = writeln!(std::io::stdout(), "{password}") {
+            bail!(
+                "the password could not be printed ({error}); set another with `bellrope user passwd`"
+            );
+        }
     }
     Ok(())
 }

@@ -66,7 +66,7 @@ impl FromStr for Listen {
     }
 }
 
-/// How many of something may wait or be held: 1 to [`COUNT_MAX`].
+/// How many of something may wait or be held: 1 to 1,000,000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "i64", into = "usize")]
 pub struct Count(pub usize);

@@ -16,6 +16,9 @@ use crate::config::Registration;
 /// Characters of a user name.
 const NAME_CHARS: std::ops::RangeInclusive<usize> = 2..=64;
 
+/// Bytes of a user name as it is sent: 64 characters of 4 bytes, each with as many marks to compose.
+const NAME_BYTES_MAX: usize = 1024;
+
 /// A user name: 2 to 64 letters or digits of any script, `.`, `_`, `-`. Two names that are equal
 /// after NFKC and lower case are one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,12 +31,15 @@ impl Name {
     /// # Errors
     /// [`Error::FieldInvalid`] naming `username`.
     pub fn parse(raw: &str) -> Result<Self> {
+        // Normalizing can make it eleven times as long, so it is measured first.
+        let raw = if raw.len() > NAME_BYTES_MAX { "" } else { raw };
         let shown: String = raw.nfkc().collect();
         let ok = NAME_CHARS.contains(&shown.chars().count())
             && shown
                 .chars()
                 .all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'));
-        if !ok {
+        // One letter at least: `..` in a path means something else.
+        if !ok || !shown.contains(char::is_alphanumeric) {
             return Err(Error::field(
                 "username",
                 "A name has 2 to 64 letters or digits of any script, `.`, `_` or `-`.",
@@ -62,7 +68,7 @@ impl fmt::Display for Name {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     Member,
@@ -173,16 +179,10 @@ pub async fn register(app: &App, username: &str, secret: &str, origin: &Origin) 
         return Err(Error::RegistrationClosed);
     }
     if let Client::Address(address) = origin.client {
-        app.tries.check_register(address, app.clock.now())?;
+        app.tries.take_register(address, app.clock.now())?;
     }
     let account = prepare(app, username, secret, Role::Member).await?;
-    if let Client::Address(address) = origin.client {
-        app.tries.registered(address, app.clock.now());
-    }
-    app.store
-        .add_account(account.clone(), Unless::NameTaken)
-        .await?;
-    session::open(app, &account, origin).await
+    session::open_new(app, &account, Unless::NameTaken, origin).await
 }
 
 /// Changes the own password and ends the member's other sessions.
@@ -273,7 +273,7 @@ pub async fn add(
     actor.require_admin()?;
     let account = prepare(app, username, secret, role).await?;
     app.store
-        .add_account(account.clone(), Unless::NameTaken)
+        .add_account(account.clone(), None, Unless::NameTaken)
         .await?;
     Ok(account)
 }
@@ -347,6 +347,8 @@ mod tests {
             "<b>",
             "a\u{200B}b",
             "\u{1F600}\u{1F600}",
+            "..",
+            &"\u{FDFA}".repeat(400),
         ] {
             assert!(Name::parse(bad).is_err(), "{bad:?}");
         }

@@ -29,16 +29,18 @@ pub trait Store: Send + Sync {
     /// `Ok` while writes can be expected to work.
     async fn ready(&self) -> Result<()>;
 
-    /// Drawn for a new database, and again by every restore: a cursor from elsewhere never fits.
-    async fn epoch(&self) -> Result<String>;
-
     async fn account(&self, name: &Name) -> Result<Option<Account>>;
 
     /// All accounts, by name.
     async fn accounts(&self) -> Result<Vec<Account>>;
 
-    /// Fails with `Exists`, as `unless` says.
-    async fn add_account(&self, account: Account, unless: Unless) -> Result<()>;
+    /// Adds an account, with its first session if it has one. Fails with `Exists`, as `unless` says.
+    async fn add_account(
+        &self,
+        account: Account,
+        session: Option<Session>,
+        unless: Unless,
+    ) -> Result<()>;
 
     /// Ends every session of the account but `keep`. `NotFound` when there is no such account.
     async fn set_password(&self, name: &Name, hash: String, keep: Option<SessionId>) -> Result<()>;
@@ -55,8 +57,9 @@ pub trait Store: Send + Sync {
     async fn sessions(&self, member: &MemberId, now: Timestamp) -> Result<Vec<Session>>;
 
     /// Adds a session, forgets the account's expired ones, and beyond `max` ends its oldest.
-    /// `NotFound` when the account was removed or disabled meanwhile.
-    async fn add_session(&self, name: &Name, session: Session, max: usize) -> Result<()>;
+    /// `account` is as it was when its owner proved to be it: `NotFound` when it was removed or
+    /// disabled since, or has another password.
+    async fn add_session(&self, account: &Account, session: Session, max: usize) -> Result<()>;
 
     /// Notes that the session was used at `at`. Does not wait for the disk: a lost note is no harm.
     fn touch_session(&self, member: &MemberId, id: &SessionId, at: Timestamp);
@@ -71,7 +74,7 @@ pub trait Store: Send + Sync {
 
     async fn counter(&self, member: &MemberId) -> Result<Counter>;
 
-    /// Adds 1 and returns the new value.
+    /// Adds 1 and returns the new value. `TokenRevoked` when the member's own account is gone.
     async fn increment(&self, member: &MemberId, now: Timestamp) -> Result<u64>;
 
     /// Commits what was accepted; nothing is accepted after. The last owner to drop the store closes it.

@@ -25,6 +25,12 @@ impl MemberId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The folded name, when it is an own account's id.
+    #[must_use]
+    pub fn account_key(&self) -> Option<&str> {
+        self.0.strip_prefix('@')
+    }
 }
 
 impl fmt::Display for MemberId {

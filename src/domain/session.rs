@@ -6,6 +6,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
 use super::account::{Account, Name, User};
+use super::engine::Unless;
 use super::error::{Error, Result};
 use super::event::EndReason;
 use super::id::{self, MemberId};
@@ -161,10 +162,37 @@ fn refusal(kind: &ErrorKind) -> &'static str {
 /// Opens a session for an account whose owner has proved to be it.
 ///
 /// # Errors
-/// `NotFound` when the account is gone or disabled by now, `Busy`, `Storage`.
+/// `NotFound` when the account is gone, disabled, or has another password by now; `Busy`, `Storage`.
 pub(super) async fn open(app: &App, account: &Account, origin: &Origin) -> Result<Login> {
+    let session = make(app, account, origin);
+    let login = login(app, account, &session).await?;
+    app.store
+        .add_session(account, session, PER_ACCOUNT_MAX)
+        .await?;
+    Ok(login)
+}
+
+/// Adds an account together with its first session.
+///
+/// # Errors
+/// `Exists`, as `unless` says; `Busy`, `Storage`.
+pub(super) async fn open_new(
+    app: &App,
+    account: &Account,
+    unless: Unless,
+    origin: &Origin,
+) -> Result<Login> {
+    let session = make(app, account, origin);
+    let login = login(app, account, &session).await?;
+    app.store
+        .add_account(account.clone(), Some(session), unless)
+        .await?;
+    Ok(login)
+}
+
+fn make(app: &App, account: &Account, origin: &Origin) -> Session {
     let now = app.clock.now();
-    let session = Session {
+    Session {
         id: SessionId(id::random()),
         name: account.name.clone(),
         created_at: now,
@@ -179,16 +207,16 @@ pub(super) async fn open(app: &App, account: &Account, origin: &Origin) -> Resul
             .chars()
             .take(USER_AGENT_CHARS_MAX)
             .collect(),
-    };
-    let member = account.id();
-    let token = app.sessions.mint(&session, &member)?;
-    let expires_at = session.expires_at;
-    app.store
-        .add_session(&account.name, session, PER_ACCOUNT_MAX)
-        .await?;
-    let counter = app.store.counter(&member).await?;
+    }
+}
+
+/// What the login will answer, once its session is kept.
+async fn login(app: &App, account: &Account, session: &Session) -> Result<Login> {
+    let id = account.id();
+    let token = app.sessions.mint(session, &id)?;
+    let counter = app.store.counter(&id).await?;
     let user = User {
-        id: member,
+        id,
         name: account.name.clone(),
         role: account.role,
         age: counter.age,
@@ -196,7 +224,7 @@ pub(super) async fn open(app: &App, account: &Account, origin: &Origin) -> Resul
     };
     Ok(Login {
         token,
-        expires_at,
+        expires_at: session.expires_at,
         user,
     })
 }

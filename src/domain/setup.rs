@@ -78,10 +78,8 @@ pub async fn accept(
         return Err(Error::TokenExpired);
     }
     let account = account::prepare(app, username, password, Role::Admin).await?;
-    app.store
-        .add_account(account.clone(), Unless::NameTakenOrAdminExists)
-        .await?;
+    let login = session::open_new(app, &account, Unless::NameTakenOrAdminExists, origin).await?;
     app.setup.replace(None);
     tracing::info!(name = %account.name, "the first administrator was made by the setup link");
-    session::open(app, &account, origin).await
+    Ok(login)
 }

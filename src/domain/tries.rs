@@ -17,7 +17,7 @@ const NAME_AND_ADDRESS_MAX: u32 = 10;
 const ADDRESS_MAX: u32 = 100;
 /// Accounts registered from one address in a window.
 const REGISTERED_MAX: u32 = 20;
-/// Counters kept. Past this the ones nearest to being forgotten make room; 100 bytes each.
+/// Counters kept. Past this the ones nearest to being forgotten make room; some 300 bytes each.
 const KEPT_MAX: usize = 65_536;
 
 /// What is counted. Never a name alone: then anybody could lock anybody out.
@@ -45,7 +45,8 @@ impl Tries {
     /// [`Error::TooMany`] with the time until the next try is heard.
     pub fn check_login(&self, name: &str, address: IpAddr, now: Timestamp) -> Result<()> {
         let network = network(address);
-        self.check(
+        check(
+            &self.lock(),
             &Key::Login {
                 name: name.to_owned(),
                 network,
@@ -53,19 +54,20 @@ impl Tries {
             NAME_AND_ADDRESS_MAX,
             now,
         )?;
-        self.check(&Key::Address(network), ADDRESS_MAX, now)
+        check(&self.lock(), &Key::Address(network), ADDRESS_MAX, now)
     }
 
     pub fn login_failed(&self, name: &str, address: IpAddr, now: Timestamp) {
         let network = network(address);
-        self.count(
+        count(
+            &mut self.lock(),
             Key::Login {
                 name: name.to_owned(),
                 network,
             },
             now,
         );
-        self.count(Key::Address(network), now);
+        count(&mut self.lock(), Key::Address(network), now);
     }
 
     /// Whoever knows the password is not guessing it.
@@ -77,50 +79,49 @@ impl Tries {
         self.lock().remove(&key);
     }
 
+    /// Counts a registration before it is made, so that many at once are not one too many.
+    ///
     /// # Errors
     /// [`Error::TooMany`] as for logins.
-    pub fn check_register(&self, address: IpAddr, now: Timestamp) -> Result<()> {
-        self.check(&Key::Register(network(address)), REGISTERED_MAX, now)
-    }
-
-    pub fn registered(&self, address: IpAddr, now: Timestamp) {
-        self.count(Key::Register(network(address)), now);
-    }
-
-    fn check(&self, key: &Key, max: u32, now: Timestamp) -> Result<()> {
-        match self.lock().get(key) {
-            Some(count) if count.failures >= max && !over(count, now) => {
-                let waited = now.duration_since(count.since).unsigned_abs();
-                // Whole seconds, rounded up, so that whoever waits as told is heard.
-                let left = WINDOW.saturating_sub(waited).as_secs() + 1;
-                Err(Error::TooMany(Duration::from_secs(left)))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn count(&self, key: Key, now: Timestamp) {
+    pub fn take_register(&self, address: IpAddr, now: Timestamp) -> Result<()> {
         let mut counts = self.lock();
-        if counts.len() >= KEPT_MAX && !counts.contains_key(&key) {
-            make_room(&mut counts, now);
-        }
-        let count = counts.entry(key).or_insert(Count {
-            since: now,
-            failures: 0,
-        });
-        if over(count, now) {
-            *count = Count {
-                since: now,
-                failures: 0,
-            };
-        }
-        count.failures += 1;
+        let key = Key::Register(network(address));
+        check(&counts, &key, REGISTERED_MAX, now)?;
+        count(&mut counts, key, now);
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Count>> {
         // Nothing panics while it is held, and a count is whole at any moment.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn check(counts: &HashMap<Key, Count>, key: &Key, max: u32, now: Timestamp) -> Result<()> {
+    match counts.get(key) {
+        Some(count) if count.failures >= max && !over(count, now) => {
+            let waited = now.duration_since(count.since).unsigned_abs();
+            // Whole seconds, rounded up, so that whoever waits as told is heard.
+            let left = WINDOW.saturating_sub(waited).as_secs() + 1;
+            Err(Error::TooMany(Duration::from_secs(left)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn count(counts: &mut HashMap<Key, Count>, key: Key, now: Timestamp) {
+    if counts.len() >= KEPT_MAX && !counts.contains_key(&key) {
+        make_room(counts, now);
+    }
+    let fresh = Count {
+        since: now,
+        failures: 0,
+    };
+    let count = counts.entry(key).or_insert(fresh);
+    if over(count, now) {
+        *count = fresh;
+    }
+    count.failures += 1;
 }
 
 fn over(count: &Count, now: Timestamp) -> bool {
@@ -133,7 +134,7 @@ fn make_room(counts: &mut HashMap<Key, Count>, now: Timestamp) {
     counts.retain(|_, count| !over(count, now));
     if counts.len() > KEPT_MAX / 2 {
         let mut since: Vec<Timestamp> = counts.values().map(|count| count.since).collect();
-        let (_, median, _) = since.select_nth_unstable(KEPT_MAX / 4);
+        let (_, median, _) = since.select_nth_unstable(counts.len() / 2);
         let median = *median;
         counts.retain(|_, count| count.since > median);
     }
@@ -174,7 +175,7 @@ mod tests {
         let tries = Tries::default();
         let now = Timestamp::now();
         for n in 0..200_000 {
-            tries.registered(address(n), now);
+            tries.login_failed("ann", address(n), now);
         }
         assert!(tries.lock().len() <= KEPT_MAX);
     }

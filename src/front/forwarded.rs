@@ -9,16 +9,17 @@ use hyper::header::HeaderMap;
 pub fn client_of(peer: IpAddr, headers: &HeaderMap, is_trusted: &dyn Fn(IpAddr) -> bool) -> IpAddr {
     let mut client = peer.to_canonical();
     let lines = headers.get_all("x-forwarded-for").iter().rev();
-    let hops = lines
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.rsplit(','));
-    for hop in hops {
-        if !is_trusted(client) {
-            break;
-        }
-        match address(hop.trim()) {
-            Some(address) => client = address.to_canonical(),
-            None => break,
+    // Bytes that are no text stay a hop that is no address, and end the walk: a line that was
+    // passed over would let an older, forged one be believed.
+    for line in lines {
+        for hop in String::from_utf8_lossy(line.as_bytes()).rsplit(',') {
+            if !is_trusted(client) {
+                return client;
+            }
+            match address(hop.trim()) {
+                Some(address) => client = address.to_canonical(),
+                None => return client,
+            }
         }
     }
     client
@@ -42,7 +43,7 @@ mod tests {
         for line in forwarded {
             headers.append(
                 "x-forwarded-for",
-                HeaderValue::from_str(line).expect("a header"),
+                HeaderValue::from_bytes(line.as_bytes()).expect("a header"),
             );
         }
         let trusted: Vec<IpAddr> = trusted
@@ -87,6 +88,19 @@ mod tests {
         assert_eq!(
             client("::ffff:127.0.0.1", &["198.51.100.1:5000"], &trusted),
             "198.51.100.1"
+        );
+    }
+
+    #[test]
+    fn a_line_that_is_no_text_is_not_passed_over() {
+        let trusted = ["127.0.0.1"];
+        assert_eq!(
+            client("127.0.0.1", &["6.6.6.6", "\u{e9}, 198.51.100.3"], &trusted),
+            "198.51.100.3"
+        );
+        assert_eq!(
+            client("127.0.0.1", &["6.6.6.6", "\u{e9}"], &trusted),
+            "127.0.0.1"
         );
     }
 }

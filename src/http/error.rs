@@ -117,6 +117,12 @@ pub fn mark(response: &mut Response, error: &Error) {
             .headers_mut()
             .insert(header::RETRY_AFTER, seconds.into());
     }
+    if response.status() == StatusCode::UNAUTHORIZED {
+        let bearer = header::HeaderValue::from_static("Bearer");
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, bearer);
+    }
     response.extensions_mut().insert(error.code());
 }
 

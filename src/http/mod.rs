@@ -37,14 +37,17 @@ pub struct Http {
 impl Http {
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
-        let routes = routes()
-            .data(Arc::clone(&app))
-            .catch_all_error(error::translate);
+        let routes = routes().catch_all_error(error::translate);
         let routes = routes.map_to_response().boxed();
         Self {
             app,
             routes: Arc::new(routes),
         }
+    }
+
+    /// Commits what was accepted, for whoever asked without serving.
+    pub async fn close(&self) {
+        self.app.store.close().await;
     }
 
     /// Answers one request. Never fails: a refusal is an answer.

@@ -14,6 +14,7 @@ use serde_json::Value;
 use socketioxide::extract::{HttpExtension, MaybeExtension, SocketRef, State, TryData};
 use socketioxide::handler::ConnectHandler as _;
 use socketioxide::{ParserConfig, SocketIo};
+use tokio::sync::mpsc;
 
 use crate::domain::error::Error;
 use crate::domain::event::{EndReason, Event};
@@ -25,6 +26,9 @@ use push::{ended, member_room, session_room};
 const PACKETS_MAX: usize = 2048;
 /// Bytes of one message from a client: a token of 4 KiB and then some.
 const MESSAGE_BYTES_MAX: usize = 16 << 10;
+/// Bytes of one answer to a poll. More than can wait for one: the dependency forgets the packet
+/// that did not fit when the client upgrades. What clients post is bounded by the front.
+const POLL_BYTES_MAX: u64 = 64 << 20;
 /// Bytes read at a time: members hardly send anything, and there is one such buffer a socket.
 const READ_BUFFER_BYTES: usize = 512;
 /// How long a client may take from its handshake to its first packet.
@@ -61,7 +65,7 @@ impl Live {
             .with_state(rope.clone())
             .with_parser(ParserConfig::common().max_incoming_binaries(0))
             .max_buffer_size(PACKETS_MAX)
-            .max_payload(MESSAGE_BYTES_MAX as u64)
+            .max_payload(POLL_BYTES_MAX)
             .ws_max_message_size(MESSAGE_BYTES_MAX)
             .ws_max_frame_size(MESSAGE_BYTES_MAX)
             .ws_read_buffer_size(READ_BUFFER_BYTES)
@@ -72,8 +76,7 @@ impl Live {
     }
 
     /// Tells the sockets what happens, in order, until the bus ends.
-    pub async fn push(self) {
-        let mut events = self.rope.app.bus.subscribe();
+    pub async fn push(self, mut events: mpsc::Receiver<Vec<Event>>) {
         while let Some(batch) = events.recv().await {
             for event in &batch {
                 if let Event::SessionsEnded { sessions, .. } = event {
@@ -220,9 +223,11 @@ fn token(auth: Auth, query: &str) -> Option<String> {
         // No token is written so; it is refused as one that is none.
         Some(other) => other.to_string(),
     };
-    let token = raw
-        .strip_prefix("Bearer")
-        .map_or(raw.as_str(), str::trim_start);
+    let token = match raw.trim().split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token,
+        None if raw.trim().eq_ignore_ascii_case("bearer") => "",
+        _ => raw.as_str(),
+    };
     // What the demo's page sends before anybody logged in: a JavaScript value, spelled out.
     let nobody = matches!(token.trim(), "" | "null" | "undefined");
     (!nobody).then(|| token.trim().to_owned())

@@ -59,7 +59,7 @@ fn sockets(io: &SocketIo, room: String) -> Vec<SocketRef> {
         .unwrap_or_default()
 }
 
-fn emit(socket: SocketRef, event: &str, data: &impl serde::Serialize) {
+pub fn emit(socket: SocketRef, event: &str, data: &impl serde::Serialize) {
     match socket.emit(event, data) {
         // Its buffer is full. It has a hole now, so it hears nothing more and must connect anew.
         Err(error) if socket.connected() => {

@@ -1,9 +1,9 @@
 //! The data folder: what is in it, made how, and whose it is.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{
-    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown, lchown,
 };
 use std::path::{Path, PathBuf};
 
@@ -69,7 +69,7 @@ impl Folder {
             .mode(0o600)
             .open(&path)
         {
-            Ok(_) => self.claim(&path).map(drop)?,
+            Ok(file) => self.claim(&file)?,
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => {
                 return Err(error).with_context(|| format!("cannot make {}", path.display()));
@@ -90,19 +90,22 @@ impl Folder {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let secret = id::random() + &id::random();
                 let draft = self.0.join("session.key.new");
+                // One that was left half-made; a link in its place is removed, not followed.
+                if draft.symlink_metadata().is_ok() {
+                    fs::remove_file(&draft).with_context(cannot)?;
+                }
                 let mut file = OpenOptions::new()
                     .write(true)
-                    .create(true)
-                    .truncate(true)
+                    .create_new(true)
                     .mode(0o600)
                     .open(&draft)
                     .with_context(cannot)?;
                 writeln!(file, "{secret}")
                     .and_then(|()| file.sync_all())
                     .with_context(cannot)?;
-                self.claim(&draft)?;
+                self.claim(&file)?;
                 fs::rename(&draft, &path).with_context(cannot)?;
-                fs::File::open(&self.0)?.sync_all()?;
+                File::open(&self.0)?.sync_all()?;
                 secret.into_bytes()
             }
             Err(error) => return Err(error).with_context(cannot),
@@ -116,20 +119,37 @@ impl Folder {
         Ok(secret)
     }
 
-    /// Gives a new file to the folder's owner, so that root's commands and the service agree on
-    /// it, closes it to everybody else, and says who that is.
+    /// Gives a new file, by its handle, to the folder's owner, so that root's commands and the
+    /// service agree on it, and closes it to everybody else.
+    fn claim(&self, file: &File) -> Result<()> {
+        let cannot = || format!("cannot give a file to the owner of {}", self.0.display());
+        file.set_permissions(Permissions::from_mode(0o600))
+            .with_context(cannot)?;
+        let (owner, made) = (self.owner()?, file.metadata().with_context(cannot)?);
+        if (made.uid(), made.gid()) != owner {
+            fchown(file, Some(owner.0), Some(owner.1)).with_context(cannot)?;
+        }
+        Ok(())
+    }
+
+    /// The same for the control socket, which has no handle; says who the owner is.
     ///
     /// # Errors
     /// When the owner cannot be set.
-    pub fn claim(&self, path: &Path) -> Result<u32> {
+    pub fn claim_socket(&self) -> Result<u32> {
+        let path = self.socket();
         let cannot = || format!("cannot give {} to the data folder's owner", path.display());
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).with_context(cannot)?;
-        let owner = fs::metadata(&self.0).with_context(cannot)?;
-        let made = fs::metadata(path).with_context(cannot)?;
-        if (made.uid(), made.gid()) != (owner.uid(), owner.gid()) {
-            std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid()))
-                .with_context(cannot)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).with_context(cannot)?;
+        let (owner, made) = (self.owner()?, path.symlink_metadata().with_context(cannot)?);
+        if (made.uid(), made.gid()) != owner {
+            lchown(&path, Some(owner.0), Some(owner.1)).with_context(cannot)?;
         }
-        Ok(owner.uid())
+        Ok(owner.0)
+    }
+
+    fn owner(&self) -> Result<(u32, u32)> {
+        let folder = fs::metadata(&self.0);
+        let folder = folder.with_context(|| format!("cannot look at {}", self.0.display()))?;
+        Ok((folder.uid(), folder.gid()))
     }
 }

@@ -357,3 +357,30 @@ fn the_data_folder_is_found_by_variable_and_by_file_too() {
         assert!(run(command, "").expect_done().out.contains("ann"));
     }
 }
+
+/// The account is there, and nobody has its password: that is no success.
+#[test]
+fn a_password_that_nobody_reads_is_a_failure_that_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = bellrope();
+    command
+        .args(["user", "add", "ann", "--data"])
+        .arg(folder.path().join("data"));
+    let ran = command.stdout(nobody()).output().expect("its end");
+    let said = String::from_utf8(ran.stderr).expect("text");
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    assert!(said.contains("bellrope user passwd"), "{said}");
+}
+
+/// A file that was not closed needs repair, and one that needs repair cannot be looked at first.
+#[test]
+fn a_command_closes_the_database_behind_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    add(&data, "ann");
+    for _ in 0..5 {
+        user(&data, &["list"]).expect_done();
+        let file = redb::Builder::new().open_read_only(data.join("bellrope.redb"));
+        assert!(file.is_ok(), "{:?}", file.err());
+    }
+}

@@ -1,6 +1,6 @@
 //! `kill -9` under load, again and again: what was answered is there, and the file always opens.
 //!
-//! 40 kills; `BELLROPE_KILLS=1000 cargo test --test it crash::` makes it another number.
+//! 40 kills; `KILLS=1000 cargo test --test it crash::` makes it another number.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -96,7 +96,7 @@ async fn start(data: &std::path::Path) -> (Process, Duration) {
 
 #[tokio::test]
 async fn no_answered_insert_is_lost_however_often_it_is_killed() {
-    let kills = std::env::var("BELLROPE_KILLS").map_or(KILLS, |n| n.parse().expect("a number"));
+    let kills = std::env::var("KILLS").map_or(KILLS, |n| n.parse().expect("a number"));
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
     let names = ["ann", "bob", "eve"];

@@ -11,7 +11,7 @@ const ROOMS: [(&str, &[&str], &[&str]); 8] = [
         &["config", "domain", "engine", "front", "http", "live"],
         &["sd_notify"],
     ),
-    ("front", &[], &["tokio_io_timeout", "hyper_util"]),
+    ("front", &[], &["hyper_util"]),
     (
         "http",
         &["config", "domain"],
@@ -20,13 +20,15 @@ const ROOMS: [(&str, &[&str], &[&str]); 8] = [
     ("live", &["domain"], &["socketioxide", "engineioxide"]),
     ("engine", &["domain"], &["redb", "bincode"]),
     ("domain", &["config"], &["argon2", "jsonwebtoken"]),
-    ("config", &[], &["toml", "humantime", "ipnet"]),
+    ("config", &[], &["toml", "humantime", "ipnet", "clap"]),
 ];
 
 /// Packages that have a second home, and why.
-const ALSO: [(&str, &str); 4] = [
+const ALSO: [(&str, &str); 5] = [
     // A command is a client of the control socket.
     ("cli", "hyper_util"),
+    // The command line itself; the settings are its flags as well.
+    ("cli", "clap"),
     // `bellrope config` prints lines a settings file takes.
     ("cli", "toml"),
     // The wiring names the one error the front hands it.

@@ -1,11 +1,11 @@
 //! Sockets: who is let in, what they hear first, and what the server does not put up with.
 
 use bellrope::config::Settings;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::socket::{Heard, Socket, message};
-use crate::world::World;
+use crate::world::{Answer, World};
 
 #[tokio::test]
 async fn a_socket_without_a_token_hears_hello_and_its_own_echo() {
@@ -114,8 +114,8 @@ async fn an_origin_that_is_not_allowed_gets_no_socket() {
     };
     let world = World::with(strict).await;
     let handshake = async |origin: Option<&str>| {
-        let request = world.request(reqwest::Method::GET, "/socket.io/?EIO=4&transport=polling");
-        crate::world::Answer::of(match origin {
+        let request = world.request(Method::GET, "/socket.io/?EIO=4&transport=polling");
+        Answer::of(match origin {
             Some(origin) => request.header("Origin", origin),
             None => request,
         })
@@ -138,4 +138,58 @@ async fn an_origin_that_is_not_allowed_gets_no_socket() {
         assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
     }
     handshake(None).await.expect_status(StatusCode::OK);
+}
+
+/// A write that waits too long fails for good: the connection goes, rather than the packet.
+#[tokio::test]
+async fn a_reader_that_stops_reading_is_cut() {
+    let world = World::new().await;
+    let mut socket = Socket::connect(&world, json!({})).await;
+    assert_eq!(socket.next().await, message("hello"));
+    // Each is answered with as much, and none is read, until the server closes the connection.
+    let echo = format!(r#"42["message","{}"]"#, "x".repeat(15_000));
+    let began = std::time::Instant::now();
+    while socket.try_send(echo.clone()).await {
+        assert!(began.elapsed().as_secs() < 40, "it is still open");
+    }
+}
+
+/// What does not fit into an answer to a poll is forgotten when the client upgrades, so all fits.
+#[tokio::test]
+async fn one_poll_brings_all_that_waits() {
+    let world = World::new().await;
+    let url = "/socket.io/?EIO=4&transport=polling";
+    let open = world.ask(Method::GET, url, None).await;
+    let open: Value = serde_json::from_str(&open.text[1..]).expect("an open packet");
+    let path = format!("{url}&sid={}", open["sid"].as_str().expect("an id"));
+    let post = |body: String| Answer::of(world.request(Method::POST, &path).body(body));
+    post("40{}".to_owned()).await.expect_status(StatusCode::OK);
+    let mut heard = String::new();
+    while !heard.contains("hello") {
+        heard += &world.ask(Method::GET, &path, None).await.text;
+    }
+    for n in 0..40 {
+        let echo = format!(r#"42["message","{n}:{}"]"#, "x".repeat(2000));
+        post(echo).await.expect_status(StatusCode::OK);
+    }
+    let answer = world.ask(Method::GET, &path, None).await.text;
+    for n in 0..40 {
+        assert!(answer.contains(&format!(" {n}:xx")), "{n} is not in it");
+    }
+    let huge = post("4".repeat(17 << 10)).await;
+    huge.expect_problem(413, "too_large");
+}
+
+#[tokio::test]
+async fn sessions_that_hold_no_connection_are_bounded_too() {
+    let narrow = Settings {
+        connections_max: Some("5".parse().expect("a count")),
+        ..Settings::default()
+    };
+    let world = World::with(narrow).await;
+    let open = || world.ask(Method::GET, "/socket.io/?EIO=3&transport=polling", None);
+    for _ in 0..5 {
+        open().await.expect_status(StatusCode::OK);
+    }
+    open().await.expect_problem(503, "busy");
 }

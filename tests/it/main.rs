@@ -16,6 +16,7 @@ mod crash;
 mod demo;
 mod folder;
 mod front;
+mod guess;
 mod house;
 mod live;
 mod log;

@@ -60,6 +60,13 @@ impl Socket {
             .expect("an open socket");
     }
 
+    /// Whether it could be sent: not once the server has closed the connection. What waits to be
+    /// read is left alone.
+    pub async fn try_send(&mut self, packet: String) -> bool {
+        let sent = tokio::time::timeout(SOON, self.stream.send(Message::text(packet))).await;
+        matches!(sent, Ok(Ok(())))
+    }
+
     pub async fn emit(&mut self, event: &str, data: Value) {
         self.send(format!("42{}", json!([event, data]))).await;
     }

@@ -8,7 +8,7 @@ use crate::domain::account::{Account, Name, Role};
 use crate::domain::engine::Unless;
 use crate::domain::error::{Error, Result};
 use crate::domain::event::{EndReason, Event};
-use crate::domain::session::SessionId;
+use crate::domain::session::{Session, SessionId};
 
 pub fn get(
     table: &impl ReadableTable<&'static str, &'static [u8]>,
@@ -24,7 +24,12 @@ pub fn all(table: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Ve
         .collect()
 }
 
-pub fn add(tables: &mut Writing<'_>, account: &Account, unless: Unless) -> Result<()> {
+pub fn add(
+    tables: &mut Writing<'_>,
+    account: &Account,
+    first: Option<&Session>,
+    unless: Unless,
+) -> Result<()> {
     if unless == Unless::NameTakenOrAdminExists
         && all(&tables.account)?
             .iter()
@@ -42,7 +47,8 @@ pub fn add(tables: &mut Writing<'_>, account: &Account, unless: Unless) -> Resul
             detail,
         });
     }
-    put(tables, account)
+    put(tables, account)?;
+    first.map_or(Ok(()), |first| session::put(tables, &account.id(), first))
 }
 
 pub fn set_password(

@@ -6,7 +6,7 @@ use redb::ReadableTable;
 use super::storage;
 use super::tables::{Writing, decode, encode};
 use crate::domain::counter::Counter;
-use crate::domain::error::Result;
+use crate::domain::error::{Error, Result};
 use crate::domain::event::Event;
 use crate::domain::id::MemberId;
 
@@ -24,6 +24,12 @@ pub fn increment(
     member: &MemberId,
     now: Timestamp,
 ) -> Result<u64> {
+    // Verified a moment ago, and removed since: the next account of that name begins at 0.
+    if let Some(key) = member.account_key()
+        && tables.account.get(key).map_err(storage)?.is_none()
+    {
+        return Err(Error::TokenRevoked);
+    }
     let age = get(&tables.counter, member)?.age + 1;
     let row = encode(&Counter {
         age,

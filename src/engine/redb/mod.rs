@@ -33,7 +33,6 @@ const CACHE_BYTES: usize = 64 << 20;
 pub struct Redb {
     database: Arc<Database>,
     writer: Writer,
-    epoch: String,
 }
 
 impl Redb {
@@ -64,14 +63,10 @@ impl Redb {
     }
 
     fn on(database: Database, queue: usize, bus: Arc<dyn Bus>) -> Result<Self> {
-        let epoch = prepare(&database)?;
+        prepare(&database)?;
         let database = Arc::new(database);
         let writer = Writer::start(Arc::clone(&database), queue, bus)?;
-        Ok(Self {
-            database,
-            writer,
-            epoch,
-        })
+        Ok(Self { database, writer })
     }
 
     fn read<T>(&self, read: impl FnOnce(&Reading) -> error::Result<T>) -> error::Result<T> {
@@ -92,39 +87,39 @@ fn refuse_newer(file: &Path) -> Result<()> {
     let Ok(database) = builder().open_read_only(file) else {
         return Ok(());
     };
-    let identity = tables::identity(&database.begin_read()?);
-    identity
+    let schema = tables::schema(&database.begin_read()?);
+    schema
         .and_then(check_schema)
         .with_context(|| format!("cannot use {}", file.display()))
-        .map(drop)
 }
 
-fn check_schema(identity: Option<(u32, String)>) -> Result<Option<String>> {
-    match identity {
-        Some((schema, _)) if schema > SCHEMA => {
+fn check_schema(schema: Option<u32>) -> Result<()> {
+    match schema {
+        Some(schema) if schema > SCHEMA => {
             bail!(
                 "it was written by a newer Bellrope (its schema is {schema}, this program knows {SCHEMA}); use that one, nothing was changed"
             )
         }
-        identity => Ok(identity.map(|(_, epoch)| epoch)),
+        _ => Ok(()),
     }
 }
 
-/// Makes the tables of a new file, and returns the epoch.
-fn prepare(database: &Database) -> Result<String> {
-    if let Some(epoch) = check_schema(tables::identity(&database.begin_read()?)?)? {
-        return Ok(epoch);
+/// Makes the tables of a new file. Its epoch is drawn for it, and again by every restore, so that
+/// a cursor from elsewhere never fits.
+fn prepare(database: &Database) -> Result<()> {
+    let schema = tables::schema(&database.begin_read()?)?;
+    if schema.is_some() {
+        return check_schema(schema);
     }
-    let epoch = id::random();
     let transaction = writer::begin(database)?;
     tables::create(&transaction)?;
     {
         let mut meta = transaction.open_table(META)?;
         meta.insert("schema", SCHEMA.to_string().as_str())?;
-        meta.insert("epoch", epoch.as_str())?;
+        meta.insert("epoch", id::random().as_str())?;
     }
     transaction.commit()?;
-    Ok(epoch)
+    Ok(())
 }
 
 /// Every failure of redb is one to us: the disk cannot be trusted with this any more.
@@ -138,10 +133,6 @@ impl Store for Redb {
         self.writer.ready()
     }
 
-    async fn epoch(&self) -> error::Result<String> {
-        Ok(self.epoch.clone())
-    }
-
     async fn account(&self, name: &Name) -> error::Result<Option<Account>> {
         self.read(|tables| account::get(&tables.account, name))
     }
@@ -150,9 +141,14 @@ impl Store for Redb {
         self.read(|tables| account::all(&tables.account))
     }
 
-    async fn add_account(&self, account: Account, unless: Unless) -> error::Result<()> {
+    async fn add_account(
+        &self,
+        account: Account,
+        session: Option<Session>,
+        unless: Unless,
+    ) -> error::Result<()> {
         self.writer
-            .write(move |tables, _| account::add(tables, &account, unless))
+            .write(move |tables, _| account::add(tables, &account, session.as_ref(), unless))
             .await
     }
 
@@ -192,10 +188,15 @@ impl Store for Redb {
         self.read(|tables| session::open_at(&tables.session, member, now))
     }
 
-    async fn add_session(&self, name: &Name, session: Session, max: usize) -> error::Result<()> {
-        let name = name.clone();
+    async fn add_session(
+        &self,
+        account: &Account,
+        session: Session,
+        max: usize,
+    ) -> error::Result<()> {
+        let account = account.clone();
         self.writer
-            .write(move |tables, events| session::add(tables, events, &name, &session, max))
+            .write(move |tables, events| session::add(tables, events, &account, &session, max))
             .await
     }
 

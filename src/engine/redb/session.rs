@@ -5,7 +5,7 @@ use redb::ReadableTable;
 
 use super::tables::{Writing, decode, encode};
 use super::{account, storage};
-use crate::domain::account::Name;
+use crate::domain::account::Account;
 use crate::domain::error::{Error, Result};
 use crate::domain::event::{EndReason, Event};
 use crate::domain::id::MemberId;
@@ -37,15 +37,14 @@ pub fn open_at(
 pub fn add(
     tables: &mut Writing<'_>,
     events: &mut Vec<Event>,
-    name: &Name,
+    proved: &Account,
     session: &Session,
     max: usize,
 ) -> Result<()> {
-    let account = account::existing(tables, name)?;
-    if account.disabled {
-        return Err(Error::NotFound(format!(
-            "The account `{name}` is disabled."
-        )));
+    let account = account::existing(tables, &proved.name)?;
+    if account.disabled || account.password_hash != proved.password_hash {
+        let detail = format!("The account `{}` has changed.", account.name);
+        return Err(Error::NotFound(detail));
     }
     let member = account.id();
     let mut open = open_at(&tables.session, &member, session.created_at)?;
@@ -146,7 +145,7 @@ fn all(
         .collect()
 }
 
-fn put(tables: &mut Writing<'_>, member: &MemberId, session: &Session) -> Result<()> {
+pub fn put(tables: &mut Writing<'_>, member: &MemberId, session: &Session) -> Result<()> {
     let row = encode(session)?;
     tables
         .session

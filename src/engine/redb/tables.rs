@@ -64,21 +64,17 @@ pub fn create(transaction: &WriteTransaction) -> Result<()> {
     Writing::new(transaction).map(drop)
 }
 
-/// The file's schema and epoch, or `None` when it is new.
-pub fn identity(transaction: &ReadTransaction) -> anyhow::Result<Option<(u32, String)>> {
+/// The file's schema, or `None` when it is new.
+pub fn schema(transaction: &ReadTransaction) -> anyhow::Result<Option<u32>> {
     let meta = match transaction.open_table(META) {
         Ok(meta) => meta,
         Err(TableError::TableDoesNotExist(_)) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let get = |key| -> anyhow::Result<String> {
-        let value = meta.get(key)?;
-        Ok(value
-            .ok_or_else(|| anyhow::anyhow!("it is no database of Bellrope: `{key}` is missing"))?
-            .value()
-            .to_owned())
-    };
-    Ok(Some((get("schema")?.parse()?, get("epoch")?)))
+    let schema = meta.get("schema")?;
+    let schema = schema
+        .ok_or_else(|| anyhow::anyhow!("it is no database of Bellrope: its schema is missing"))?;
+    Ok(Some(schema.value().parse()?))
 }
 
 /// What is kept of a noun, and how it is written down.

@@ -159,10 +159,9 @@ where
     }
 
     fn answer(self: Box<Self>, committed: bool) {
+        // A refusal, too, may have been decided on a neighbour that never reached the disk.
         let outcome = match self.outcome {
-            // A refusal stands whether or not its neighbours reached the disk.
-            Some(Err(refusal)) => Err(refusal),
-            Some(Ok(value)) if committed => Ok(value),
+            Some(outcome) if committed => outcome,
             _ => Err(Error::Storage("the commit failed".into())),
         };
         if let Some(reply) = self.reply {

@@ -9,7 +9,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use super::engine::Unless;
 use super::error::{Error, Result};
 use super::id::MemberId;
-use super::session::{self, Login, Origin};
+use super::session::{self, Device, Login};
 use super::{Actor, App, Client, password};
 use crate::config::Registration;
 
@@ -135,10 +135,10 @@ pub async fn me(app: &App, actor: &Actor) -> Result<User> {
 ///
 /// # Errors
 /// `LoginFailed`, `TooMany`, `Busy`, `Storage`.
-pub async fn login(app: &App, username: &str, secret: &str, origin: &Origin) -> Result<Login> {
+pub async fn login(app: &App, username: &str, secret: &str, device: &Device) -> Result<Login> {
     let name = Name::parse(username).ok();
     let known_as = name.as_ref().map_or("", Name::key);
-    let limited = || match origin.client {
+    let limited = || match device.client {
         Client::Address(address) => app.tries.check_login(known_as, address, app.clock.now()),
         Client::Operator => Ok(()),
     };
@@ -154,16 +154,16 @@ pub async fn login(app: &App, username: &str, secret: &str, origin: &Origin) -> 
         .map(|account| account.password_hash.as_str());
     let matches = app.hasher.verify(&turn, hash, secret).await?;
     let Some(account) = account.filter(|account| matches && !account.disabled) else {
-        if let Client::Address(address) = origin.client {
+        if let Client::Address(address) = device.client {
             app.tries.login_failed(known_as, address, app.clock.now());
         }
         return Err(Error::LoginFailed);
     };
-    if let Client::Address(address) = origin.client {
+    if let Client::Address(address) = device.client {
         app.tries.login_succeeded(known_as, address);
     }
     drop(turn);
-    match session::open(app, &account, origin).await {
+    match session::open(app, &account, device).await {
         // Removed or disabled while its password was being checked.
         Err(Error::NotFound(_)) => Err(Error::LoginFailed),
         other => other,
@@ -174,15 +174,15 @@ pub async fn login(app: &App, username: &str, secret: &str, origin: &Origin) -> 
 ///
 /// # Errors
 /// `RegistrationClosed`, `FieldInvalid`, `Exists`, `TooMany`, `Busy`, `Storage`.
-pub async fn register(app: &App, username: &str, secret: &str, origin: &Origin) -> Result<Login> {
+pub async fn register(app: &App, username: &str, secret: &str, device: &Device) -> Result<Login> {
     if app.registration == Registration::Closed {
         return Err(Error::RegistrationClosed);
     }
-    if let Client::Address(address) = origin.client {
+    if let Client::Address(address) = device.client {
         app.tries.take_register(address, app.clock.now())?;
     }
     let account = prepare(app, username, secret, Role::Member).await?;
-    session::open_new(app, &account, Unless::NameTaken, origin).await
+    session::open_new(app, &account, Unless::NameTaken, device).await
 }
 
 /// Changes the own password and ends the member's other sessions.
@@ -296,14 +296,14 @@ pub async fn set_password(app: &App, actor: &Actor, username: &str, secret: &str
 /// `ScopeMissing`, `NotFound`, `Storage`.
 pub async fn disable(app: &App, actor: &Actor, username: &str) -> Result<()> {
     actor.require_admin()?;
-    app.store.set_disabled(&known(username)?, true).await
+    app.store.disable_account(&known(username)?).await
 }
 
 /// # Errors
 /// `ScopeMissing`, `NotFound`, `Storage`.
 pub async fn enable(app: &App, actor: &Actor, username: &str) -> Result<()> {
     actor.require_admin()?;
-    app.store.set_disabled(&known(username)?, false).await
+    app.store.enable_account(&known(username)?).await
 }
 
 /// # Errors

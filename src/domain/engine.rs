@@ -45,8 +45,11 @@ pub trait Store: Send + Sync {
     /// Ends every session of the account but `keep`. `NotFound` when there is no such account.
     async fn set_password(&self, name: &Name, hash: String, keep: Option<SessionId>) -> Result<()>;
 
-    /// Disabling ends every session of the account. `NotFound` when there is no such account.
-    async fn set_disabled(&self, name: &Name, disabled: bool) -> Result<()>;
+    /// Ends every session of the account as well. `NotFound` when there is no such account.
+    async fn disable_account(&self, name: &Name) -> Result<()>;
+
+    /// `NotFound` likewise.
+    async fn enable_account(&self, name: &Name) -> Result<()>;
 
     /// Removes the account with its sessions and its counter. `NotFound` likewise.
     async fn remove_account(&self, name: &Name) -> Result<()>;

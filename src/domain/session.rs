@@ -57,7 +57,7 @@ pub struct Session {
 
 /// Where a login comes from, for its owner to recognise it by.
 #[derive(Debug, Clone)]
-pub struct Origin {
+pub struct Device {
     pub client: Client,
     pub user_agent: String,
 }
@@ -163,8 +163,8 @@ fn refusal(kind: &ErrorKind) -> &'static str {
 ///
 /// # Errors
 /// `NotFound` when the account is gone, disabled, or has another password by now; `Busy`, `Storage`.
-pub(super) async fn open(app: &App, account: &Account, origin: &Origin) -> Result<Login> {
-    let session = make(app, account, origin);
+pub(super) async fn open(app: &App, account: &Account, device: &Device) -> Result<Login> {
+    let session = make(app, account, device);
     let login = login(app, account, &session).await?;
     app.store
         .add_session(account, session, PER_ACCOUNT_MAX)
@@ -180,9 +180,9 @@ pub(super) async fn open_new(
     app: &App,
     account: &Account,
     unless: Unless,
-    origin: &Origin,
+    device: &Device,
 ) -> Result<Login> {
-    let session = make(app, account, origin);
+    let session = make(app, account, device);
     let login = login(app, account, &session).await?;
     app.store
         .add_account(account.clone(), Some(session), unless)
@@ -190,7 +190,7 @@ pub(super) async fn open_new(
     Ok(login)
 }
 
-fn make(app: &App, account: &Account, origin: &Origin) -> Session {
+fn make(app: &App, account: &Account, device: &Device) -> Session {
     let now = app.clock.now();
     Session {
         id: SessionId(id::random()),
@@ -198,11 +198,11 @@ fn make(app: &App, account: &Account, origin: &Origin) -> Session {
         created_at: now,
         last_used_at: now,
         expires_at: now + app.sessions.ttl,
-        address: match origin.client {
+        address: match device.client {
             Client::Address(address) => address.to_string(),
             Client::Operator => String::new(),
         },
-        user_agent: origin
+        user_agent: device
             .user_agent
             .chars()
             .take(USER_AGENT_CHARS_MAX)

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::account::{self, Role};
 use super::engine::Unless;
 use super::error::{Error, Result};
-use super::session::{self, Login, Origin};
+use super::session::{self, Device, Login};
 use super::{App, id};
 
 /// How long a link is good. A new start prints a new one.
@@ -70,7 +70,7 @@ pub async fn accept(
     token: &str,
     username: &str,
     password: &str,
-    origin: &Origin,
+    device: &Device,
 ) -> Result<Login> {
     let link = app.setup.get().filter(|link| link.token == token);
     let link = link.ok_or(Error::TokenInvalid("the setup link is unknown or was used; each start of the server prints a new one while no administrator exists"))?;
@@ -78,7 +78,7 @@ pub async fn accept(
         return Err(Error::TokenExpired);
     }
     let account = account::prepare(app, username, password, Role::Admin).await?;
-    let login = session::open_new(app, &account, Unless::NameTakenOrAdminExists, origin).await?;
+    let login = session::open_new(app, &account, Unless::NameTakenOrAdminExists, device).await?;
     app.setup.replace(None);
     tracing::info!(name = %account.name, "the first administrator was made by the setup link");
     Ok(login)

@@ -171,13 +171,13 @@ impl AccountApi {
         request: &Request,
         body: Json<SetupRequest>,
     ) -> Reply<LoginBody> {
-        let origin = actor::origin(request);
+        let device = actor::device(request);
         let login = crate::domain::setup::accept(
             app.0,
             &body.token,
             &body.username,
             &body.password,
-            &origin,
+            &device,
         )
         .await?;
         Ok(Json(login.into()))
@@ -193,8 +193,8 @@ impl AccountApi {
         request: &Request,
         body: Json<Credentials>,
     ) -> Reply<LoginBody> {
-        let origin = actor::origin(request);
-        let login = account::register(app.0, &body.username, &body.password, &origin).await?;
+        let device = actor::device(request);
+        let login = account::register(app.0, &body.username, &body.password, &device).await?;
         Ok(Json(login.into()))
     }
 
@@ -206,8 +206,8 @@ impl AccountApi {
         request: &Request,
         body: Json<Credentials>,
     ) -> Reply<LoginBody> {
-        let origin = actor::origin(request);
-        let login = account::login(app.0, &body.username, &body.password, &origin).await?;
+        let device = actor::device(request);
+        let login = account::login(app.0, &body.username, &body.password, &device).await?;
         Ok(Json(login.into()))
     }
 

@@ -8,7 +8,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::error::Problem;
 use crate::domain::error::Error;
-use crate::domain::session::{self, Origin};
+use crate::domain::session::{self, Device};
 use crate::domain::{Actor, App, Client};
 
 /// The actor, for operations that need one.
@@ -77,10 +77,10 @@ pub fn client(request: &Request) -> Client {
 }
 
 /// The same with the browser's name for itself, for a login to be recognised by.
-pub fn origin(request: &Request) -> Origin {
+pub fn device(request: &Request) -> Device {
     let user_agent = request.headers().get("user-agent");
     let user_agent = user_agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned());
-    Origin {
+    Device {
         client: client(request),
         user_agent: user_agent.unwrap_or_default(),
     }

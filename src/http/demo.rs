@@ -68,7 +68,7 @@ pub async fn login(app: Data<&Arc<App>>, request: &Request, body: Vec<u8>) -> Re
         let error = Error::Malformed(String::new());
         return refusal(-200, "输入完整!", &error);
     }
-    match account::login(app.0, &username, &password, &actor::origin(request)).await {
+    match account::login(app.0, &username, &password, &actor::device(request)).await {
         Ok(login) => envelope(200, "登陆成功~", Some(login.token)),
         Err(error) => match overload(&error) {
             Some(response) => response,

@@ -72,27 +72,27 @@ pub fn set_password(
     )
 }
 
-pub fn set_disabled(
-    tables: &mut Writing<'_>,
-    events: &mut Vec<Event>,
-    name: &Name,
-    disabled: bool,
-) -> Result<()> {
+pub fn disable(tables: &mut Writing<'_>, events: &mut Vec<Event>, name: &Name) -> Result<()> {
     let account = Account {
-        disabled,
+        disabled: true,
         ..existing(tables, name)?
     };
     put(tables, &account)?;
-    if disabled {
-        session::end_all(
-            tables,
-            events,
-            &account.id(),
-            None,
-            EndReason::AccountDisabled,
-        )?;
-    }
-    Ok(())
+    session::end_all(
+        tables,
+        events,
+        &account.id(),
+        None,
+        EndReason::AccountDisabled,
+    )
+}
+
+pub fn enable(tables: &mut Writing<'_>, name: &Name) -> Result<()> {
+    let account = Account {
+        disabled: false,
+        ..existing(tables, name)?
+    };
+    put(tables, &account)
 }
 
 pub fn remove(tables: &mut Writing<'_>, events: &mut Vec<Event>, name: &Name) -> Result<()> {

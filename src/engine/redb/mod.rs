@@ -166,10 +166,17 @@ impl Store for Redb {
             .await
     }
 
-    async fn set_disabled(&self, name: &Name, disabled: bool) -> error::Result<()> {
+    async fn disable_account(&self, name: &Name) -> error::Result<()> {
         let name = name.clone();
         self.writer
-            .write(move |tables, events| account::set_disabled(tables, events, &name, disabled))
+            .write(move |tables, events| account::disable(tables, events, &name))
+            .await
+    }
+
+    async fn enable_account(&self, name: &Name) -> error::Result<()> {
+        let name = name.clone();
+        self.writer
+            .write(move |tables, _| account::enable(tables, &name))
             .await
     }
 

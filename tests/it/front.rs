@@ -261,3 +261,40 @@ async fn it_says_that_it_is_alive_and_ready() {
         .await
         .expect_status(StatusCode::OK);
 }
+
+/// The head is there, and the body stops half-way.
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let world = World::new().await;
+    let mut slow = tokio::task::JoinSet::new();
+    for path in [
+        "/api/login",
+        "/socket.io/?EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAA",
+    ] {
+        let address = world.address;
+        slow.spawn(async move {
+            let mut stream = TcpStream::connect(address).await.expect("a connection");
+            let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{{");
+            stream.write_all(head.as_bytes()).await.expect("a request");
+            let mut answer = Vec::new();
+            let closed =
+                tokio::time::timeout(Duration::from_secs(45), stream.read_to_end(&mut answer))
+                    .await;
+            closed.expect("an end").expect("an answer");
+            (path, String::from_utf8_lossy(&answer).into_owned())
+        });
+    }
+    for (path, answer) in slow.join_all().await {
+        // A session nobody has is refused without looking at the body.
+        let expected = if path == "/api/login" {
+            "HTTP/1.1 408"
+        } else {
+            "HTTP/1.1 400"
+        };
+        assert!(answer.starts_with(expected), "{path}: {answer}");
+        assert!(
+            path != "/api/login" || answer.contains("too_slow"),
+            "{answer}"
+        );
+    }
+}

@@ -49,7 +49,6 @@ async fn a_member_is_known_by_auth_and_by_query_with_and_without_bearer() {
     ];
     for socket in &mut sockets {
         assert_eq!(socket.next().await, message("hello"));
-        // Its echo comes after its rooms were joined: the handler answers only once it is in.
     }
     let mut age = 0;
     for socket in &mut sockets {

@@ -1,121 +1,34 @@
 //! Settings: flag, then environment, then file, then default; checked once, into one [`Config`].
 
+mod forum;
+mod settings;
 mod value;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, ValueEnum};
-use serde::{Deserialize, Serialize};
+use clap::{ArgMatches, Args};
+use serde::Serialize;
 
-pub use value::{Cidr, Count, Listen, Origin, Ttl};
+use forum::SECRET_FILE_ENV;
+
+pub use forum::{Algorithm, FileName, Forum, Jwks, Proof, Secret, is_loopback};
+pub use settings::{LogFormat, Place, Registration, Settings};
+pub use value::{Age, Cidr, Count, LOG_CHANGES_MAX, Listen, Maybe, Origin, Ttl};
 
 /// Read when it is there and `--config` names no other.
 const FILE: &str = "/etc/bellrope/bellrope.toml";
+/// Only this machine reaches it, and the demo's page looks for it there.
+const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8888);
+const SESSION_TTL: Duration = Duration::from_hours(24 * 30);
+/// Where a value came from that nobody set.
+const DEFAULT: &str = "default";
 /// Environment variables that begin like a setting and are none: the build script's, which
 /// `cargo run` passes on.
 const NOT_SETTINGS: [&str; 2] = ["BELLROPE_WEB_DIST", "BELLROPE_DIST"];
-
-/// What a person may set. Every field is absent until somebody sets it, in each of the layers.
-#[expect(
-    clippy::doc_markdown,
-    reason = "the fields' docs are the command's help, which is plain text"
-)]
-#[derive(Debug, Default, Clone, Args, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct Settings {
-    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8888]
-    #[arg(long, env = "BELLROPE_LISTEN", value_name = "ADDRESS:PORT")]
-    pub listen: Option<Listen>,
-
-    /// Where members reach this server, for links and for its own pages' origin [default: http://LISTEN]
-    #[arg(long, env = "BELLROPE_PUBLIC_URL", value_name = "URL")]
-    pub public_url: Option<Origin>,
-
-    /// Proxies whose X-Forwarded-For is believed, as addresses or CIDR blocks [default: none]
-    #[arg(
-        long,
-        env = "BELLROPE_TRUSTED_PROXY",
-        value_name = "CIDR",
-        value_delimiter = ','
-    )]
-    pub trusted_proxy: Option<Vec<Cidr>>,
-
-    /// Origins whose pages may use this server; with none given, any may
-    #[arg(
-        long,
-        env = "BELLROPE_ALLOW_ORIGIN",
-        value_name = "ORIGIN",
-        value_delimiter = ','
-    )]
-    pub allow_origin: Option<Vec<Origin>>,
-
-    /// Who may make an account: only administrators for others (closed), or anybody (open) [default: closed]
-    #[arg(long, env = "BELLROPE_REGISTRATION")]
-    pub registration: Option<Registration>,
-
-    /// How long a login lasts, such as 12h [default: 30d]
-    #[arg(long, env = "BELLROPE_SESSION_TTL", value_name = "TIME")]
-    pub session_ttl: Option<Ttl>,
-
-    /// Writes that may wait for the disk; above it they are refused with `busy` [default: 8192]
-    #[arg(long, env = "BELLROPE_WRITE_QUEUE", value_name = "COUNT")]
-    pub write_queue: Option<Count>,
-
-    /// Connections held open at once; above it new ones wait [default: 10000]
-    #[arg(long, env = "BELLROPE_CONNECTIONS_MAX", value_name = "COUNT")]
-    pub connections_max: Option<Count>,
-
-    /// What is logged: error, warn, info, debug or trace, or a filter such as info,bellrope=debug [default: info]
-    #[arg(long, env = "BELLROPE_LOG", value_name = "FILTER")]
-    pub log: Option<String>,
-
-    /// How it is logged [default: text]
-    #[arg(long, env = "BELLROPE_LOG_FORMAT")]
-    pub log_format: Option<LogFormat>,
-
-    /// Data folder [default: ./bellrope_data; under systemd: $STATE_DIRECTORY]
-    #[arg(long, env = "BELLROPE_DATA", value_name = "FOLDER")]
-    pub data: Option<PathBuf>,
-
-    /// Settings file in TOML [default: /etc/bellrope/bellrope.toml when it is there]
-    #[arg(long, env = "BELLROPE_CONFIG", value_name = "FILE")]
-    #[serde(skip)]
-    pub config: Option<PathBuf>,
-}
-
-/// Which server a command is about: the two settings every command shares.
-#[expect(
-    clippy::doc_markdown,
-    reason = "the fields' docs are the command's help, which is plain text"
-)]
-#[derive(Debug, Clone, Args)]
-pub struct Place {
-    /// Data folder [default: ./bellrope_data; under systemd: $STATE_DIRECTORY]
-    #[arg(long, env = "BELLROPE_DATA", value_name = "FOLDER", global = true)]
-    pub data: Option<PathBuf>,
-
-    /// Settings file in TOML [default: /etc/bellrope/bellrope.toml when it is there]
-    #[arg(long, env = "BELLROPE_CONFIG", value_name = "FILE", global = true)]
-    pub config: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Registration {
-    Closed,
-    Open,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    Text,
-    Json,
-}
 
 /// Every setting with the value in force.
 #[derive(Debug, Clone)]
@@ -130,18 +43,55 @@ pub struct Config {
     pub session_ttl: Duration,
     pub write_queue: usize,
     pub connections_max: usize,
+    /// What a notification's path is resolved against.
+    pub forum_url: Option<Origin>,
+    /// Whose tokens are believed; `None`: no forum's.
+    pub forum: Option<Forum>,
+    pub bounds: Bounds,
     pub log: String,
     pub log_format: LogFormat,
     /// The same once more, for people.
     pub shown: Vec<Shown>,
 }
 
+/// How much is kept for one member. Above it the oldest goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    pub log_changes_max: usize,
+    pub log_age_max: Duration,
+    pub inbox_items_max: usize,
+    pub inbox_age_max: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            log_changes_max: 1000,
+            log_age_max: Duration::from_hours(24 * 7),
+            inbox_items_max: 1000,
+            inbox_age_max: Duration::from_hours(24 * 90),
+        }
+    }
+}
+
 /// One setting as `bellrope config` prints it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Shown {
-    pub name: &'static str,
+    pub name: String,
     pub value: serde_json::Value,
     pub source: String,
+    /// Whether the value stands for another, which is not shown.
+    #[serde(skip)]
+    pub masked: bool,
+}
+
+/// A setting's value from the uppermost layer that has one, or the default.
+macro_rules! pick {
+    ($layers:expr, $setting:ident, $default:expr) => {{
+        let given = $layers.given.$setting.take();
+        let file = $layers.file.$setting.take();
+        $layers.pick(stringify!($setting), given, file, || $default)
+    }};
 }
 
 impl Config {
@@ -155,81 +105,31 @@ impl Config {
         refuse_unknown_environment()?;
         let (file, path) = read_file(given.config.as_deref())?;
         let mut layers = Layers {
+            given,
+            file,
             matches,
             path,
             shown: Vec::new(),
         };
-
-        let state = std::env::var_os("STATE_DIRECTORY")
-            .filter(|dirs| !dirs.is_empty())
-            .map(PathBuf::from);
-        let (fallback, fallback_source) = match state {
-            // systemd joins several with colons; the first is ours.
-            Some(dirs) => (
-                PathBuf::from(dirs.to_string_lossy().split(':').next().unwrap_or_default()),
-                "environment STATE_DIRECTORY",
-            ),
-            None => (PathBuf::from("./bellrope_data"), "default"),
-        };
-        let data = layers.pick("data", given.data, file.data, || fallback);
-        if let Some(shown) = layers
-            .shown
-            .last_mut()
-            .filter(|shown| shown.source == "default")
-        {
-            fallback_source.clone_into(&mut shown.source);
-        }
-        let default = SocketAddr::from(([127, 0, 0, 1], 8888));
-        let listen = layers
-            .pick("listen", given.listen, file.listen, || Listen(default))
-            .0;
+        let data = layers.data();
+        let listen = pick!(layers, listen, Listen(ADDRESS)).0;
         let own = Origin::of_address(listen);
-        let named = given.public_url.is_some() || file.public_url.is_some();
-        let public_url = layers.pick("public-url", given.public_url, file.public_url, || own);
+        let public_url = pick!(layers, public_url, own.clone());
         let config = Self {
             data,
             listen,
-            public_url: named.then_some(public_url),
-            trusted_proxy: layers.pick(
-                "trusted-proxy",
-                given.trusted_proxy,
-                file.trusted_proxy,
-                Vec::new,
-            ),
-            allow_origin: layers.pick(
-                "allow-origin",
-                given.allow_origin,
-                file.allow_origin,
-                Vec::new,
-            ),
-            registration: layers.pick(
-                "registration",
-                given.registration,
-                file.registration,
-                || Registration::Closed,
-            ),
-            session_ttl: layers
-                .pick("session-ttl", given.session_ttl, file.session_ttl, || {
-                    Ttl(Duration::from_hours(24 * 30))
-                })
-                .0,
-            write_queue: layers
-                .pick("write-queue", given.write_queue, file.write_queue, || {
-                    Count(8192)
-                })
-                .0,
-            connections_max: layers
-                .pick(
-                    "connections-max",
-                    given.connections_max,
-                    file.connections_max,
-                    || Count(10_000),
-                )
-                .0,
-            log: layers.pick("log", given.log, file.log, || "info".to_owned()),
-            log_format: layers.pick("log-format", given.log_format, file.log_format, || {
-                LogFormat::Text
-            }),
+            public_url: (!layers.is_default()).then_some(public_url),
+            trusted_proxy: pick!(layers, trusted_proxy, Vec::new()),
+            allow_origin: pick!(layers, allow_origin, Vec::new()),
+            registration: pick!(layers, registration, Registration::Closed),
+            session_ttl: pick!(layers, session_ttl, Ttl(SESSION_TTL)).0,
+            write_queue: pick!(layers, write_queue, Count(8192)).0,
+            connections_max: pick!(layers, connections_max, Count(10_000)).0,
+            forum_url: pick!(layers, forum_url, Maybe(None)).0,
+            forum: layers.forum()?,
+            bounds: layers.bounds(),
+            log: pick!(layers, log, "info".to_owned()),
+            log_format: pick!(layers, log_format, LogFormat::Text),
             shown: layers.shown,
         };
         config
@@ -241,6 +141,8 @@ impl Config {
 }
 
 struct Layers<'a> {
+    given: Settings,
+    file: Settings,
     matches: &'a ArgMatches,
     path: Option<PathBuf>,
     shown: Vec<Shown>,
@@ -249,35 +151,105 @@ struct Layers<'a> {
 impl Layers<'_> {
     fn pick<T: Serialize>(
         &mut self,
-        name: &'static str,
+        id: &'static str,
         given: Option<T>,
         file: Option<T>,
         default: impl FnOnce() -> T,
     ) -> T {
-        let flag_id = name.replace('-', "_");
+        let name = id.replace('_', "-");
         let by_flag = || {
-            let source = self.matches.try_contains_id(&flag_id).unwrap_or(false);
-            source && self.matches.value_source(&flag_id) == Some(ValueSource::CommandLine)
+            let source = self.matches.try_contains_id(id).unwrap_or(false);
+            source && self.matches.value_source(id) == Some(ValueSource::CommandLine)
         };
         let (value, source) = match (given, file) {
             (Some(value), _) if by_flag() => (value, format!("flag --{name}")),
-            (Some(value), _) => (
-                value,
-                format!("environment BELLROPE_{}", flag_id.to_uppercase()),
-            ),
+            (Some(value), _) => (value, format!("environment BELLROPE_{}", id.to_uppercase())),
             (None, Some(value)) => {
                 let path = self.path.as_deref().unwrap_or(Path::new("?"));
                 (value, format!("file {}", path.display()))
             }
-            (None, None) => (default(), "default".to_owned()),
+            (None, None) => (default(), DEFAULT.to_owned()),
         };
-        let shown = serde_json::to_value(&value).unwrap_or_default();
         self.shown.push(Shown {
             name,
-            value: shown,
+            value: serde_json::to_value(&value).unwrap_or_default(),
             source,
+            masked: false,
         });
         value
+    }
+
+    /// Whether nobody set what was picked last.
+    fn is_default(&self) -> bool {
+        self.shown.last().is_some_and(|last| last.source == DEFAULT)
+    }
+
+    /// Says of what was picked last that it came from elsewhere.
+    fn came_from(&mut self, source: String) {
+        if let Some(last) = self.shown.last_mut() {
+            last.source = source;
+        }
+    }
+
+    fn data(&mut self) -> PathBuf {
+        let state = std::env::var_os("STATE_DIRECTORY").filter(|dirs| !dirs.is_empty());
+        // systemd joins several with colons; the first is ours.
+        let state = state.map(|dirs| {
+            let dirs = dirs.to_string_lossy();
+            PathBuf::from(dirs.split(':').next().unwrap_or_default())
+        });
+        let is_state = state.is_some();
+        let fallback = state.unwrap_or_else(|| PathBuf::from("./bellrope_data"));
+        let data = pick!(self, data, fallback);
+        if is_state && self.is_default() {
+            self.came_from("environment STATE_DIRECTORY".to_owned());
+        }
+        data
+    }
+
+    fn forum(&mut self) -> Result<Option<Forum>> {
+        let given = forum::Given {
+            secret: self.forum_secret()?,
+            key: pick!(self, forum_key, Maybe(None)).0,
+            jwks: pick!(self, forum_jwks, Maybe(None)).0,
+            algorithm: pick!(self, forum_algorithm, Maybe(None)).0,
+            issuer: pick!(self, forum_issuer, Maybe(None)).0,
+            audience: pick!(self, forum_audience, Maybe(None)).0,
+        };
+        Forum::new(given)
+    }
+
+    fn forum_secret(&mut self) -> Result<Option<Secret>> {
+        let in_file = forum::secret_from_file()?;
+        let mut secret = pick!(self, forum_secret, Maybe(None)).0;
+        let source = self.shown.last().map(|last| last.source.as_str());
+        let source = source.unwrap_or_default();
+        // A flag goes before the environment, and the environment before the settings file.
+        if in_file.is_some() && !source.starts_with("flag ") {
+            ensure!(
+                secret.is_none() || !source.starts_with("environment "),
+                "BELLROPE_FORUM_SECRET and {SECRET_FILE_ENV} are both set; set one of them"
+            );
+            secret = in_file;
+            self.came_from(format!("environment {SECRET_FILE_ENV}"));
+        }
+        if let Some(last) = self.shown.last_mut() {
+            last.masked = secret.is_some();
+            last.value = serde_json::to_value(Maybe(secret.clone()))?;
+        }
+        Ok(secret)
+    }
+
+    fn bounds(&mut self) -> Bounds {
+        let default = Bounds::default();
+        let log_age_max = Age(default.log_age_max);
+        let inbox_age_max = Age(default.inbox_age_max);
+        Bounds {
+            log_changes_max: pick!(self, log_changes_max, Count(default.log_changes_max)).0,
+            log_age_max: pick!(self, log_age_max, log_age_max).0,
+            inbox_items_max: pick!(self, inbox_items_max, Count(default.inbox_items_max)).0,
+            inbox_age_max: pick!(self, inbox_age_max, inbox_age_max).0,
+        }
     }
 }
 
@@ -290,8 +262,28 @@ fn read_file(named: Option<&Path>) -> Result<(Settings, Option<PathBuf>)> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the settings file {}", path.display()))?;
     let settings = toml::from_str(&text)
+        .map_err(|wrong| sentence(&wrong, &text))
         .with_context(|| format!("cannot use the settings file {}", path.display()))?;
     Ok((settings, Some(path.to_owned())))
+}
+
+/// What is wrong with a settings file. Its lines are shown only when no secret is among them.
+fn sentence(wrong: &toml::de::Error, text: &str) -> anyhow::Error {
+    if !text.contains("secret") {
+        return anyhow!("{wrong}");
+    }
+    let start = wrong.span().map_or(0, |span| span.start);
+    let before = text.get(..start).unwrap_or_default();
+    let number = before.matches('\n').count() + 1;
+    let line = text.lines().nth(number - 1).unwrap_or_default();
+    let name = line.split('=').next().unwrap_or_default();
+    match name.trim_matches([' ', '\t', '"', '\'']) {
+        // The message would quote what stands there.
+        "forum-secret" => anyhow!("line {number}: `forum-secret` is no text between quotes"),
+        // The line may be the rest of a secret that lacks a quote.
+        _ if before.contains("secret") => anyhow!("line {number}: {}", wrong.message()),
+        name => anyhow!("line {number}, `{name}`: {}", wrong.message()),
+    }
 }
 
 /// A misspelt variable would silently leave a default in force.
@@ -304,7 +296,7 @@ fn refuse_unknown_environment() -> Result<()> {
         let is_known = known
             .get_arguments()
             .any(|arg| arg.get_env().is_some_and(|env| env == name));
-        if !is_known && !NOT_SETTINGS.contains(&name) {
+        if !is_known && name != SECRET_FILE_ENV && !NOT_SETTINGS.contains(&name) {
             bail!(
                 "the environment has {name}, which is no setting; `bellrope serve --help` lists them"
             );

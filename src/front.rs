@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -40,8 +40,8 @@ const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
 const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 /// Bytes of a request's head: a token of 4 KiB, and whatever browsers and proxies add.
 const HEAD_BYTES_MAX: usize = 32 << 10;
-/// Bytes of a request's body. Each connection may make us hold as many; a password has 1 KiB.
-pub const BODY_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a body that nobody is asked about.
+const BODY_BYTES_FREE: usize = 16 << 10;
 /// Bytes of what a long-polling client posts at once; as much as a WebSocket's message may have.
 const LIVE_BODY_BYTES_MAX: usize = 16 << 10;
 /// How long a write may make no progress. A reader that stopped reading is cut, not waited for;
@@ -56,6 +56,13 @@ pub type Body = BoxBody<Bytes, io::Error>;
 
 /// What lies behind the front. The wiring provides it, so that the front knows none of the rooms.
 pub trait Rooms: Send + Sync + 'static {
+    /// Bytes of a body that may follow this head. Each connection may make us hold as many.
+    fn body_bytes_max(
+        &self,
+        headers: &HeaderMap,
+        client: Option<IpAddr>,
+    ) -> impl Future<Output = usize> + Send;
+
     /// A request with its whole body. `client` is `None` for the control socket.
     fn http(
         &self,
@@ -78,7 +85,8 @@ pub trait Rooms: Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     Origin,
-    TooLarge,
+    /// Over so many bytes.
+    TooLarge(usize),
     TooSlow,
     Malformed,
     Stopping,
@@ -93,6 +101,8 @@ pub type Outcome = &'static str;
 pub struct Rules {
     /// `None`: any origin.
     pub origins: Option<Vec<String>>,
+    /// Addresses whose files any page may load all the same.
+    pub for_everybody: &'static [&'static str],
     pub is_trusted_proxy: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
     pub connections_max: usize,
 }
@@ -226,7 +236,8 @@ impl<R: Rooms> Front<R> {
         let client =
             peer.map(|peer| client_of(peer.ip(), request.headers(), &self.rules.is_trusted_proxy));
         let origin = request.headers().get(header::ORIGIN).cloned();
-        let allowed = self.allowed(origin.as_ref());
+        let allowed =
+            self.rules.for_everybody.contains(&path.as_str()) || self.allowed(origin.as_ref());
         let mut response = if !allowed {
             self.rooms.refuse(Refusal::Origin)
         } else if is_preflight(&request) {
@@ -256,7 +267,7 @@ impl<R: Rooms> Front<R> {
     async fn answer(&self, request: Request<Incoming>, client: Option<IpAddr>) -> Response<Body> {
         if is_live(request.uri().path()) {
             if is_declared_over(request.headers(), LIVE_BODY_BYTES_MAX) {
-                return self.rooms.refuse(Refusal::TooLarge);
+                return self.rooms.refuse(Refusal::TooLarge(LIVE_BODY_BYTES_MAX));
             }
             let has_body = request.method() == Method::POST;
             let answered = self.rooms.live(slim(request), client);
@@ -270,7 +281,13 @@ impl<R: Rooms> Front<R> {
             };
         }
         let (head, body) = request.into_parts();
-        match tokio::time::timeout(BODY_TIME_MAX, read(&head.headers, body)).await {
+        let is_small = body.is_end_stream() || is_declared_within(&head.headers, BODY_BYTES_FREE);
+        let max = if is_small {
+            BODY_BYTES_FREE
+        } else {
+            self.rooms.body_bytes_max(&head.headers, client).await
+        };
+        match tokio::time::timeout(BODY_TIME_MAX, read(&head.headers, body, max)).await {
             Ok(Ok(body)) => {
                 self.rooms
                     .http(Request::from_parts(head, body), client)
@@ -312,24 +329,28 @@ fn is_live(path: &str) -> bool {
 }
 
 /// Reads a body, up to the limit. A declared length over it is refused before a byte is read.
-async fn read(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Refusal> {
-    if is_declared_over(headers, BODY_BYTES_MAX) {
-        return Err(Refusal::TooLarge);
+async fn read(headers: &HeaderMap, body: Incoming, max: usize) -> Result<Bytes, Refusal> {
+    if is_declared_over(headers, max) {
+        return Err(Refusal::TooLarge(max));
     }
-    match Limited::new(body, BODY_BYTES_MAX).collect().await {
+    match Limited::new(body, max).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
+        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge(max)),
         Err(_) => Err(Refusal::Malformed),
     }
 }
 
 fn is_declared_over(headers: &HeaderMap, max: usize) -> bool {
-    let declared = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok());
-    declared
-        .and_then(|length| length.parse().ok())
-        .is_some_and(|length: u64| length > max as u64)
+    declared(headers).is_some_and(|length| length > max as u64)
+}
+
+fn is_declared_within(headers: &HeaderMap, max: usize) -> bool {
+    declared(headers).is_some_and(|length| length <= max as u64)
+}
+
+fn declared(headers: &HeaderMap) -> Option<u64> {
+    let length = headers.get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
 }
 
 fn is_preflight(request: &Request<Incoming>) -> bool {

@@ -21,11 +21,20 @@
 //!        engine   WHERE: one redb file, one writer that commits in groups and tells in commit order
 //! ```
 //!
-//! # The flow of one press of ADD AGE
-//! `POST /api/v1/me/age` -> [`front`] -> `http/counter.rs` (decode, Actor) ->
-//! [`domain::counter::increment`]: *check* (a member, nobody else) -> *store*
-//! (`engine/redb/writer.rs`: batch, commit, fsync) -> *tell* (the bus, `live/push.rs`, that
-//! member's sockets). The answer leaves after the commit, never before.
+//! # The flow of "Bob liked your post"
+//! `POST /api/v1/notifications` -> [`front`] -> `http/notification.rs` (decode, Actor) ->
+//! [`domain::notification::publish`]: *check* (scope, rules, limits) -> *store*
+//! (`engine/redb/writer.rs`: batch, commit, fsync; in it `engine/redb/notification.rs` decides
+//! between adding, folding and editing, and `engine/redb/mailbox.rs` keeps the rows, the counts and
+//! the member's log in step) -> *tell* (the bus, `live/push.rs`, that member's sockets). The
+//! answer leaves after the commit, never before.
+//!
+//! # How nobody misses anything
+//! Each member has one log. A change of the inbox has its next number, `seq`, in the same
+//! transaction. A socket joins its member's room *before* the store is read for its `ready`; what
+//! is told in between waits in `live/ear.rs` and follows, less what `ready` has in it already. So
+//! a change is in `ready` or follows it. A client that returns names the last number it knows and
+//! gets all the log has since, or starts afresh; never a part.
 //!
 //! # What always holds
 //! 1. Answered means kept: a change is answered after its commit is on disk.
@@ -35,8 +44,9 @@
 //! 4. A socket with a hole is closed, never left open: the store is the truth, a push is a hint.
 //! 5. Presence is asked of the sockets, never counted up and down.
 //! 6. Every queue, body, name and wait has a named bound with the reason beside it.
-//! 7. The clock is [`domain::clock::Clock`]; rules never ask the system for the time.
-//! 8. Causes of failures are logged once and never sent; clients get a code and a sentence.
+//! 7. A change of an inbox takes one number; what changes nothing takes none and tells nobody.
+//! 8. The clock is [`domain::clock::Clock`]; rules never ask the system for the time.
+//! 9. Causes of failures are logged once and never sent; clients get a code and a sentence.
 //!
 //! # Where a feature goes
 //! A noun has one name in every layer: `session` is `domain/session.rs` (its rules),
@@ -52,9 +62,10 @@
 //! | [`cli`] | config, domain, http (as a client), serve | clap (with config) |
 //! | [`serve`] | all | signals, the data folder, ownership of tasks |
 //! | [`front`] | none | hyper's server, origins, proxies |
+//! | [`fetch`] | config | the HTTPS client and its resolver |
 //! | [`http`] | config, domain | poem, poem-openapi, rust-embed |
 //! | [`live`] | domain | socketioxide |
-//! | [`engine`] | domain | redb, bincode |
+//! | [`engine`] | config, domain | redb, bincode |
 //! | [`domain`] | config | argon2, jsonwebtoken |
 //! | [`config`] | none | the settings' layers |
 
@@ -68,3 +79,5 @@ pub mod live;
 
 pub mod domain;
 pub mod engine;
+
+pub mod fetch;

@@ -1,6 +1,7 @@
 //! The wiring: open, build, run, stop in order.
 
 mod folder;
+pub mod jwks;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use http_body_util::BodyExt as _;
 use http_body_util::Limited;
+use hyper::HeaderMap;
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response};
 use jiff::SignedDuration;
@@ -18,12 +20,14 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::config::{Cidr, Config, Origin};
+use crate::domain::call::Running;
 use crate::domain::clock::Clock;
 use crate::domain::error::Error;
+use crate::domain::forum::Forum;
 use crate::domain::tries::Tries;
-use crate::domain::{App, Client, password, session, setup};
+use crate::domain::{App, Client, inbox, notification, password, session, setup};
 use crate::engine::{self, Engine};
-use crate::front::{self, Body, Front, Refusal, Rooms, Rules};
+use crate::front::{Body, Front, Refusal, Rooms, Rules};
 use crate::http::Http;
 use crate::http::error::Problem;
 use crate::live::{self, Live};
@@ -56,11 +60,23 @@ pub struct Server {
 /// When hashing does not work on this machine.
 pub fn app(config: &Config, engine: Engine, clock: Clock, secret: &[u8]) -> Result<App> {
     let ttl = SignedDuration::try_from(config.session_ttl)?;
+    let forum = match &config.forum {
+        Some(forum) => {
+            forum.ensure_secret_is_not(secret)?;
+            let forum = Forum::new(forum).map_err(anyhow::Error::msg)?;
+            jwks::read(&forum)?;
+            Some(Arc::new(forum))
+        }
+        None => None,
+    };
     Ok(App {
         store: engine.store,
         bus: engine.bus,
         clock,
         registration: config.registration,
+        forum_url: config.forum_url.clone(),
+        forum,
+        running: Running::default(),
         sessions: session::Keys::new(secret, ttl),
         hasher: password::Hasher::new()?,
         tries: Tries::default(),
@@ -84,7 +100,7 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Server> {
 /// # Errors
 /// When it cannot be used, or a server that does not answer has it.
 pub fn open(folder: &Folder, config: &Config) -> Result<Engine> {
-    engine::open(&folder.database()?, config.write_queue)
+    engine::open(&folder.database()?, config.write_queue, config.bounds)
         .with_context(|| format!("the data folder is {}", config.data.display()))
 }
 
@@ -121,12 +137,18 @@ pub async fn start_on(
     };
     let front = Front::new(house, rules(config, &public_url));
     let setup_token = setup::offer(&app).await?;
-    let tasks = vec![
+    let resumed = notification::resume(Arc::clone(&app)).await?;
+    let mut tasks = vec![
         tokio::spawn(live.clone().push(app.bus.subscribe())),
         tokio::spawn(live.clone().expire()),
+        tokio::spawn(inbox::keep(Arc::clone(&app))),
+        tokio::spawn(resumed),
         tokio::spawn(Arc::clone(&front).listen(listener)),
         tokio::spawn(Arc::clone(&front).listen_control(control, owner)),
     ];
+    if let Some(forum) = &app.forum {
+        tasks.extend(jwks::keep(forum)?);
+    }
     tell_systemd(&[sd_notify::NotifyState::Ready]);
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "ready");
     Ok(Server {
@@ -204,6 +226,7 @@ fn rules(config: &Config, public_url: &str) -> Rules {
     let proxies: Vec<Cidr> = config.trusted_proxy.clone();
     Rules {
         origins,
+        for_everybody: &["/bell.js", "/client.js"],
         is_trusted_proxy: Box::new(move |address| {
             proxies.iter().any(|block| block.contains(address))
         }),
@@ -225,6 +248,10 @@ fn client(address: Option<IpAddr>) -> Client {
 }
 
 impl Rooms for House {
+    async fn body_bytes_max(&self, headers: &HeaderMap, address: Option<IpAddr>) -> usize {
+        self.http.body_bytes_max(headers, client(address)).await
+    }
+
     async fn http(&self, request: Request<Bytes>, address: Option<IpAddr>) -> Response<Body> {
         self.http.call(request, client(address)).await.into()
     }
@@ -252,7 +279,7 @@ impl Rooms for House {
     fn refuse(&self, refusal: Refusal) -> Response<Body> {
         let error = match refusal {
             Refusal::Origin => Error::OriginRefused,
-            Refusal::TooLarge => Error::TooLarge(front::BODY_BYTES_MAX),
+            Refusal::TooLarge(max) => Error::TooLarge(max),
             Refusal::TooSlow => Error::TooSlow,
             Refusal::Malformed => Error::Malformed("The request's body broke off.".to_owned()),
             Refusal::Stopping => Error::Stopping,

@@ -15,10 +15,12 @@ pub fn run(config: &Config, json: bool) -> Result<()> {
     // Lines that a settings file takes as they are.
     for setting in &config.shown {
         let value = toml::Value::try_from(&setting.value)?;
+        // What stands in a secret's place would be taken for one.
+        let comment = if setting.masked { "#" } else { "" };
         writeln!(
             out,
             "{:<48} # {}",
-            format!("{} = {value}", setting.name),
+            format!("{comment}{} = {value}", setting.name),
             setting.source
         )?;
     }

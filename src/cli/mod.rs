@@ -2,7 +2,10 @@
 
 mod config;
 mod control;
+mod key;
+mod notify;
 mod serve;
+mod token;
 mod user;
 
 use std::io::IsTerminal as _;
@@ -10,6 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use serde_json::Value;
 use tracing::Level;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::filter_fn;
@@ -56,6 +60,27 @@ enum Command {
         place: Place,
         #[command(subcommand)]
         command: user::Command,
+    },
+    /// Manage API keys, whether the server runs or not
+    Key {
+        #[command(flatten)]
+        place: Place,
+        #[command(subcommand)]
+        command: key::Command,
+    },
+    /// Make or check a member's token
+    Token {
+        #[command(flatten)]
+        place: Place,
+        #[command(subcommand)]
+        command: token::Command,
+    },
+    /// Publish a notification
+    Notify {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        notification: Box<notify::Notification>,
     },
 }
 
@@ -114,20 +139,46 @@ fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
         }
         Command::Config { settings, json } => config::run(&load(*settings)?, json)?,
         Command::User { place, command } => {
-            // The cause of a failure is logged, and its code is the answer.
-            tracing_subscriber::fmt()
-                .with_max_level(Level::ERROR)
-                .with_writer(std::io::stderr)
-                .init();
-            let settings = Settings {
-                data: place.data,
-                config: place.config,
-                ..Settings::default()
-            };
-            runtime()?.block_on(user::run(&load(settings)?, command))?;
+            runtime()?.block_on(user::run(&load(here(place))?, command))?;
         }
+        Command::Key { place, command } => {
+            runtime()?.block_on(key::run(&load(here(place))?, command))?;
+        }
+        Command::Token { place, command } => {
+            runtime()?.block_on(token::run(&load(here(place))?, command))?;
+        }
+        Command::Notify {
+            place,
+            notification,
+        } => runtime()?.block_on(notify::run(&load(here(place))?, *notification))?,
     }
     Ok(())
+}
+
+/// The settings of a command that asks a server, and what it says on the way: the cause of a
+/// failure is logged, and its code is the answer.
+fn here(place: Place) -> Settings {
+    tracing_subscriber::fmt()
+        .with_max_level(Level::ERROR)
+        .with_writer(std::io::stderr)
+        .init();
+    Settings {
+        data: place.data,
+        config: place.config,
+        ..Settings::default()
+    }
+}
+
+/// A text field of an answer.
+fn shown<'a>(answer: &'a Value, field: &str) -> &'a str {
+    answer[field].as_str().unwrap_or_default()
+}
+
+/// A name as a path segment.
+fn encoded(name: &str) -> String {
+    url::form_urlencoded::byte_serialize(name.as_bytes())
+        .collect::<String>()
+        .replace('+', "%20")
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {

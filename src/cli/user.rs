@@ -9,6 +9,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::control::{Control, IfMissing};
+use super::{encoded, shown};
 use crate::config::Config;
 use crate::domain::password;
 
@@ -185,15 +186,4 @@ fn print_list(accounts: &Value, json: bool) -> Result<()> {
         writeln!(out, "{name:<24} {role:<8} {state:<9} {created}")?;
     }
     Ok(())
-}
-
-fn shown<'a>(account: &'a Value, field: &str) -> &'a str {
-    account[field].as_str().unwrap_or_default()
-}
-
-/// A name as a path segment.
-fn encoded(name: &str) -> String {
-    url::form_urlencoded::byte_serialize(name.as_bytes())
-        .collect::<String>()
-        .replace('+', "%20")
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A scheme, a host and perhaps a port, spelled as a browser sends it in `Origin`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,41 +66,78 @@ impl FromStr for Listen {
     }
 }
 
-/// How many of something may wait or be held: 1 to 1,000,000.
+/// How many of something may wait or be held: 1 to `MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "i64", into = "usize")]
-pub struct Count(pub usize);
+pub struct Count<const MAX: usize = COUNT_MAX>(pub usize);
 
 /// Beyond any machine this runs on, and within what every queue can be asked to hold.
 const COUNT_MAX: usize = 1_000_000;
+/// Changes of one member's log: what is sent to catch up ends at 256 KiB, far below as many.
+pub const LOG_CHANGES_MAX: usize = 100_000;
 
-impl TryFrom<i64> for Count {
+impl<const MAX: usize> TryFrom<i64> for Count<MAX> {
     type Error = String;
 
     fn try_from(raw: i64) -> std::result::Result<Self, String> {
         let count = usize::try_from(raw)
             .ok()
-            .filter(|count| (1..=COUNT_MAX).contains(count));
+            .filter(|count| (1..=MAX).contains(count));
         count
             .map(Self)
-            .ok_or_else(|| format!("`{raw}` is out of range; give 1 to {COUNT_MAX}"))
+            .ok_or_else(|| format!("`{raw}` is out of range; give 1 to {MAX}"))
     }
 }
 
-impl From<Count> for usize {
-    fn from(count: Count) -> Self {
+impl<const MAX: usize> From<Count<MAX>> for usize {
+    fn from(count: Count<MAX>) -> Self {
         count.0
     }
 }
 
-impl FromStr for Count {
+impl<const MAX: usize> FromStr for Count<MAX> {
     type Err = String;
 
     fn from_str(raw: &str) -> std::result::Result<Self, String> {
         let number: i64 = raw
             .parse()
-            .map_err(|_| format!("`{raw}` is no whole number; give 1 to {COUNT_MAX}"))?;
+            .map_err(|_| format!("`{raw}` is no whole number; give 1 to {MAX}"))?;
         number.try_into()
+    }
+}
+
+/// A setting that may be left out: the empty text says so, also over a layer below that has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Maybe<T>(pub Option<T>);
+
+impl<T: FromStr<Err: fmt::Display>> FromStr for Maybe<T> {
+    type Err = String;
+
+    fn from_str(raw: &str) -> std::result::Result<Self, String> {
+        match raw {
+            "" => Ok(Self(None)),
+            raw => raw
+                .parse()
+                .map(|value| Self(Some(value)))
+                .map_err(|wrong: T::Err| wrong.to_string()),
+        }
+    }
+}
+
+impl<T: fmt::Display> Serialize for Maybe<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match &self.0 {
+            None => serializer.serialize_str(""),
+            Some(value) => serializer.collect_str(value),
+        }
+    }
+}
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Maybe<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -140,16 +177,45 @@ impl FromStr for Ttl {
     type Err = String;
 
     fn from_str(raw: &str) -> std::result::Result<Self, String> {
-        let time = humantime::parse_duration(raw)
-            .map_err(|_| format!("`{raw}` is no length of time; write it like 12h or 30d"))?;
-        let (least, most) = (Duration::from_mins(1), Duration::from_hours(24 * 3650));
-        if !(least..=most).contains(&time) {
-            return Err(format!(
-                "`{raw}` is out of range; a login lasts 1m to 3650d"
-            ));
-        }
-        Ok(Self(time))
+        let time = time(raw, Duration::from_mins(1));
+        Ok(Self(time?.ok_or_else(|| {
+            format!("`{raw}` is out of range; a login lasts 1m to 3650d")
+        })?))
     }
+}
+
+/// How long something is kept: an hour to ten years.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Age(pub Duration);
+
+impl FromStr for Age {
+    type Err = String;
+
+    fn from_str(raw: &str) -> std::result::Result<Self, String> {
+        let time = time(raw, Duration::from_hours(1));
+        Ok(Self(time?.ok_or_else(|| {
+            format!("`{raw}` is out of range; it is kept for 1h to 3650d")
+        })?))
+    }
+}
+
+/// A length of time, or `None` when it is below `least` or above ten years.
+fn time(raw: &str, least: Duration) -> std::result::Result<Option<Duration>, String> {
+    let time = humantime::parse_duration(raw)
+        .map_err(|_| format!("`{raw}` is no length of time; write it like 12h or 30d"))?;
+    let most = Duration::from_hours(24 * 3650);
+    Ok((least..=most).contains(&time).then_some(time))
+}
+
+/// As a settings file spells it, in the largest unit that leaves no rest.
+fn spelled_time(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let unit = [(86_400, "d"), (3600, "h"), (60, "m")]
+        .into_iter()
+        .find(|(unit, _)| seconds.is_multiple_of(*unit));
+    let (unit, name) = unit.unwrap_or((1, "s"));
+    format!("{}{name}", seconds / unit)
 }
 
 /// `Display` and the string conversions serde uses, for the types above.
@@ -177,14 +243,8 @@ macro_rules! spelled {
 spelled!(Listen, |listen| listen.0.to_string());
 spelled!(Origin, |origin| origin.0.clone());
 spelled!(Cidr, |cidr| cidr.0.to_string());
-spelled!(Ttl, |ttl| {
-    let seconds = ttl.0.as_secs();
-    let unit = [(86_400, "d"), (3600, "h"), (60, "m")]
-        .into_iter()
-        .find(|(unit, _)| seconds % unit == 0);
-    let (unit, name) = unit.unwrap_or((1, "s"));
-    format!("{}{name}", seconds / unit)
-});
+spelled!(Ttl, |ttl| spelled_time(ttl.0));
+spelled!(Age, |age| spelled_time(age.0));
 
 #[cfg(test)]
 mod tests {

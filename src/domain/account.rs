@@ -9,8 +9,9 @@ use unicode_normalization::UnicodeNormalization as _;
 use super::engine::Unless;
 use super::error::{Error, Result};
 use super::id::MemberId;
+use super::key::Scope;
 use super::session::{self, Device, Login};
-use super::{Actor, App, Client, password};
+use super::{Actor, App, Client, Member, clock, password};
 use crate::config::Registration;
 
 /// Characters of a user name.
@@ -104,14 +105,23 @@ impl Account {
 }
 
 /// What `GET /me` shows of a member.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct User {
     pub id: MemberId,
-    pub name: Name,
+    pub name: String,
     pub role: Role,
     pub age: u64,
     /// When the age last changed.
+    #[serde(serialize_with = "shown")]
     pub update_date: Option<Timestamp>,
+}
+
+#[expect(clippy::ref_option, reason = "the serializer hands it over so")]
+fn shown<S: serde::Serializer>(
+    time: &Option<Timestamp>,
+    to: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    time.map(clock::shown).serialize(to)
 }
 
 /// The member behind the actor.
@@ -119,7 +129,10 @@ pub struct User {
 /// # Errors
 /// `NotAMember`, `Storage`.
 pub async fn me(app: &App, actor: &Actor) -> Result<User> {
-    let member = actor.member()?;
+    user(app, actor.member()?).await
+}
+
+pub(super) async fn user(app: &App, member: &Member) -> Result<User> {
     let counter = app.store.counter(&member.id).await?;
     Ok(User {
         id: member.id.clone(),
@@ -196,27 +209,23 @@ pub async fn change_password(
     new: &str,
     client: Client,
 ) -> Result<()> {
-    let member = actor.member()?;
+    let (name, session) = actor.member()?.session()?;
     password::check("new", new)?;
     let limited = || match client {
-        Client::Address(address) => {
-            app.tries
-                .check_login(member.name.key(), address, app.clock.now())
-        }
+        Client::Address(address) => app.tries.check_login(name.key(), address, app.clock.now()),
         Client::Operator => Ok(()),
     };
     limited()?;
     let turn = app.hasher.turn().await?;
     limited()?;
-    let account = app.store.account(&member.name).await?;
+    let account = app.store.account(name).await?;
     let hash = account
         .as_ref()
         .map(|account| account.password_hash.as_str());
     if !app.hasher.verify(&turn, hash, current).await? {
         // A stolen session must not become a place to guess the password at.
         if let Client::Address(address) = client {
-            app.tries
-                .login_failed(member.name.key(), address, app.clock.now());
+            app.tries.login_failed(name.key(), address, app.clock.now());
         }
         return Err(Error::field(
             "current",
@@ -226,7 +235,7 @@ pub async fn change_password(
     drop(turn);
     let hash = app.hasher.hash(new).await?;
     app.store
-        .set_password(&member.name, hash, Some(member.session.clone()))
+        .set_password(name, hash, Some(session.clone()))
         .await
 }
 
@@ -257,7 +266,7 @@ pub(super) async fn prepare(
 /// # Errors
 /// `ScopeMissing`, `Storage`.
 pub async fn list(app: &App, actor: &Actor) -> Result<Vec<Account>> {
-    actor.require_admin()?;
+    actor.require(Scope::Admin)?;
     app.store.accounts().await
 }
 
@@ -270,7 +279,7 @@ pub async fn add(
     secret: &str,
     role: Role,
 ) -> Result<Account> {
-    actor.require_admin()?;
+    actor.require(Scope::Admin)?;
     let account = prepare(app, username, secret, role).await?;
     app.store
         .add_account(account.clone(), None, Unless::NameTaken)
@@ -283,7 +292,7 @@ pub async fn add(
 /// # Errors
 /// `ScopeMissing`, `NotFound`, `FieldInvalid`, `Busy`, `Storage`.
 pub async fn set_password(app: &App, actor: &Actor, username: &str, secret: &str) -> Result<()> {
-    actor.require_admin()?;
+    actor.require(Scope::Admin)?;
     let name = known(username)?;
     password::check("password", secret)?;
     let hash = app.hasher.hash(secret).await?;
@@ -295,22 +304,23 @@ pub async fn set_password(app: &App, actor: &Actor, username: &str, secret: &str
 /// # Errors
 /// `ScopeMissing`, `NotFound`, `Storage`.
 pub async fn disable(app: &App, actor: &Actor, username: &str) -> Result<()> {
-    actor.require_admin()?;
+    actor.require(Scope::Admin)?;
     app.store.disable_account(&known(username)?).await
 }
 
 /// # Errors
 /// `ScopeMissing`, `NotFound`, `Storage`.
 pub async fn enable(app: &App, actor: &Actor, username: &str) -> Result<()> {
-    actor.require_admin()?;
+    actor.require(Scope::Admin)?;
     app.store.enable_account(&known(username)?).await
 }
 
 /// # Errors
 /// `ScopeMissing`, `NotFound`, `Storage`.
 pub async fn remove(app: &App, actor: &Actor, username: &str) -> Result<()> {
-    actor.require_admin()?;
-    app.store.remove_account(&known(username)?).await
+    actor.require(Scope::Admin)?;
+    let now = app.clock.now();
+    app.store.remove_account(&known(username)?, now).await
 }
 
 /// A name in a path: one that cannot be a name is the name of nobody.

@@ -29,3 +29,9 @@ impl Clock {
         self.ahead_ms.fetch_add(by, Ordering::Relaxed);
     }
 }
+
+/// As every answer shows a time: RFC 3339 in UTC, to the millisecond.
+#[must_use]
+pub fn shown(time: Timestamp) -> String {
+    format!("{time:.3}")
+}

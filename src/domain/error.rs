@@ -1,6 +1,9 @@
 //! Everything that can be refused or fail, with the stable codes clients rely on.
 
+use std::borrow::Cow;
 use std::time::Duration;
+
+use super::key::Scope;
 
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -21,10 +24,17 @@ pub enum Error {
     TokenRevoked,
     #[error("The name or the password is wrong.")]
     LoginFailed,
-    #[error("This is for administrators.")]
-    ScopeMissing,
-    #[error("Only a member has this; you are asking as the server's operator.")]
+    #[error(
+        "This is for administrators and for API keys with the scope `{}`.",
+        .0.as_str()
+    )]
+    ScopeMissing(Scope),
+    #[error("Only a member has this; an API key and the server's operator are none.")]
     NotAMember,
+    #[error("Only an own account has this; the forum that made your token looks after its own.")]
+    NotAnAccount,
+    #[error("The token belongs to another member, or is of another kind.")]
+    WrongMember,
     #[error(
         "Pages of this origin may not use this server. Its operator can allow them with `--allow-origin`."
     )]
@@ -38,12 +48,23 @@ pub enum Error {
         field: Option<&'static str>,
         detail: String,
     },
+    #[error(
+        "The first call with this Idempotency-Key is still being answered. Try again in a moment."
+    )]
+    InFlight,
+    #[error(
+        "This Idempotency-Key was used for a different request. Use a new key for a new request."
+    )]
+    IdempotencyMismatch,
     #[error("The request is too large; at most {0} bytes are read.")]
     TooLarge(usize),
     #[error("The request did not arrive in time. Send it again.")]
     TooSlow,
     #[error("{detail}")]
-    FieldInvalid { field: &'static str, detail: String },
+    FieldInvalid {
+        field: Cow<'static, str>,
+        detail: String,
+    },
     #[error("Too many tries. Wait {} seconds before the next.", .0.as_secs())]
     TooMany(Duration),
     #[error("The server is busy and nothing was done. Try again in a moment.")]
@@ -59,7 +80,7 @@ impl Error {
     #[must_use]
     pub fn field(field: &'static str, detail: impl Into<String>) -> Self {
         Self::FieldInvalid {
-            field,
+            field: field.into(),
             detail: detail.into(),
         }
     }
@@ -74,12 +95,16 @@ impl Error {
             Self::TokenExpired => "token_expired",
             Self::TokenRevoked => "token_revoked",
             Self::LoginFailed => "login_failed",
-            Self::ScopeMissing => "scope_missing",
+            Self::ScopeMissing(_) => "scope_missing",
             Self::NotAMember => "not_a_member",
+            Self::NotAnAccount => "not_an_account",
+            Self::WrongMember => "wrong_member",
             Self::OriginRefused => "origin_refused",
             Self::RegistrationClosed => "registration_closed",
             Self::NotFound(_) => "not_found",
             Self::Exists { .. } => "exists",
+            Self::InFlight => "in_flight",
+            Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::TooLarge(_) => "too_large",
             Self::TooSlow => "too_slow",
             Self::FieldInvalid { .. } => "field_invalid",

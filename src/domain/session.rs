@@ -10,14 +10,14 @@ use super::engine::Unless;
 use super::error::{Error, Result};
 use super::event::EndReason;
 use super::id::{self, MemberId};
-use super::{Actor, App, Client, Member};
+use super::{Actor, App, Client, Member, Proof};
 
 /// What marks our session tokens, so that no other kind of JWT is ever taken for one (RFC 8725, 3.11).
-const TYPE: &str = "br-session+jwt";
+pub(super) const TYPE: &str = "br-session+jwt";
 /// Bytes of a token. Ours have about 250; more is not worth a signature check.
 const TOKEN_BYTES_MAX: usize = 4096;
 /// How far two clocks may differ.
-const LEEWAY: SignedDuration = SignedDuration::from_secs(5);
+pub(super) const LEEWAY: SignedDuration = SignedDuration::from_secs(5);
 /// Sessions of one account. A login beyond that ends the oldest.
 pub const PER_ACCOUNT_MAX: usize = 100;
 /// How exact `last_used_at` is: a note each minute, not a write each request.
@@ -172,6 +172,35 @@ pub(super) async fn open(app: &App, account: &Account, device: &Device) -> Resul
     Ok(login)
 }
 
+/// Opens a session until then, for whoever owns the server's files.
+///
+/// # Errors
+/// As [`open`].
+pub(super) async fn open_until(
+    app: &App,
+    account: &Account,
+    expires_at: Timestamp,
+) -> Result<Login> {
+    let device = Device {
+        client: Client::Operator,
+        user_agent: String::new(),
+    };
+    let session = Session {
+        expires_at,
+        ..make(app, account, &device)
+    };
+    let login = login(app, account, &session).await?;
+    app.store
+        .add_session(account, session, PER_ACCOUNT_MAX)
+        .await?;
+    Ok(login)
+}
+
+/// Whether a token says of itself that it is a session's. Nothing is verified yet.
+pub(super) fn is_one(token: &str) -> bool {
+    jsonwebtoken::decode_header(token).is_ok_and(|header| header.typ.as_deref() == Some(TYPE))
+}
+
 /// Adds an account together with its first session.
 ///
 /// # Errors
@@ -217,7 +246,7 @@ async fn login(app: &App, account: &Account, session: &Session) -> Result<Login>
     let counter = app.store.counter(&id).await?;
     let user = User {
         id,
-        name: account.name.clone(),
+        name: account.name.to_string(),
         role: account.role,
         age: counter.age,
         update_date: counter.updated_at,
@@ -229,11 +258,11 @@ async fn login(app: &App, account: &Account, session: &Session) -> Result<Login>
     })
 }
 
-/// Who a token speaks for, if its signature, its times, its session and its account all stand.
+/// Who a session token speaks for, if its signature, its times, its session and its account stand.
 ///
 /// # Errors
 /// `TokenInvalid`, `TokenExpired`, `TokenRevoked`, `Storage`.
-pub async fn verify(app: &App, token: &str) -> Result<Actor> {
+pub(super) async fn verify(app: &App, token: &str) -> Result<Member> {
     let now = app.clock.now();
     let claims = app.sessions.decode(token, now)?;
     let member = MemberId::trusted(claims.sub);
@@ -246,38 +275,26 @@ pub async fn verify(app: &App, token: &str) -> Result<Actor> {
     if now.duration_since(session.last_used_at) >= TOUCH_EVERY {
         app.store.touch_session(&member, &session.id, now);
     }
-    Ok(Actor::Member(Member {
+    Ok(Member {
         id: member,
-        name: account.name,
+        name: account.name.to_string(),
         role: account.role,
-        session: session.id,
+        proof: Proof::Session {
+            account: account.name,
+            id: session.id,
+        },
         expires_at: session.expires_at,
-    }))
-}
-
-/// Whether a member who was verified a moment ago still is one.
-///
-/// # Errors
-/// `Storage`.
-pub async fn still_open(app: &App, member: &Member) -> Result<bool> {
-    if app.clock.now() >= member.expires_at + LEEWAY {
-        return Ok(false);
-    }
-    Ok(app
-        .store
-        .session(&member.id, &member.session)
-        .await?
-        .is_some())
+    })
 }
 
 /// The actor's own sessions, newest first.
 ///
 /// # Errors
-/// `NotAMember`, `Storage`.
+/// `NotAMember`, `NotAnAccount`, `Storage`.
 pub async fn list(app: &App, actor: &Actor) -> Result<Vec<Session>> {
-    app.store
-        .sessions(&actor.member()?.id, app.clock.now())
-        .await
+    let member = actor.member()?;
+    member.session()?;
+    app.store.sessions(&member.id, app.clock.now()).await
 }
 
 /// Ends the session that asks.
@@ -288,7 +305,7 @@ pub async fn logout(app: &App, actor: &Actor) -> Result<()> {
     let member = actor.member()?;
     match app
         .store
-        .remove_session(&member.id, &member.session, EndReason::LoggedOut)
+        .remove_session(&member.id, member.session()?.1, EndReason::LoggedOut)
         .await
     {
         // It ended by another way while we were asked: what was wanted is so.
@@ -302,7 +319,9 @@ pub async fn logout(app: &App, actor: &Actor) -> Result<()> {
 /// # Errors
 /// `NotAMember`, `NotFound`, `Busy`, `Storage`.
 pub async fn revoke(app: &App, actor: &Actor, id: &SessionId) -> Result<()> {
+    let member = actor.member()?;
+    member.session()?;
     app.store
-        .remove_session(&actor.member()?.id, id, EndReason::Revoked)
+        .remove_session(&member.id, id, EndReason::Revoked)
         .await
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use crate::config::Bounds;
 use crate::domain::engine::{Bus, Store};
 use local::Local;
 
@@ -22,9 +23,9 @@ pub struct Engine {
 ///
 /// # Errors
 /// When the file cannot be opened, or was written by a newer program.
-pub fn open(file: &Path, write_queue: usize) -> Result<Engine> {
+pub fn open(file: &Path, write_queue: usize, bounds: Bounds) -> Result<Engine> {
     let bus = Arc::new(Local::default());
-    let store = redb::Redb::open(file, write_queue, Arc::clone(&bus) as Arc<dyn Bus>)?;
+    let store = redb::Redb::open(file, write_queue, bounds, Arc::clone(&bus) as Arc<dyn Bus>)?;
     Ok(Engine {
         store: Arc::new(store),
         bus,

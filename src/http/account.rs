@@ -102,7 +102,7 @@ impl From<User> for UserBody {
     fn from(user: User) -> Self {
         Self {
             id: user.id.to_string(),
-            name: user.name.to_string(),
+            name: user.name,
             role: user.role.into(),
             age: user.age,
             update_date: user.update_date.map(DateTime),

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use poem::http::HeaderMap;
 use poem::{Request, RequestBody, Result};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::error::Problem;
 use crate::domain::error::Error;
-use crate::domain::session::{self, Device};
-use crate::domain::{Actor, App, Client};
+use crate::domain::session::Device;
+use crate::domain::{Actor, App, Client, token};
 
 /// The actor, for operations that need one.
 pub struct Caller(pub Actor);
@@ -22,7 +23,9 @@ impl<'a> ApiExtractor<'a> for Caller {
     fn register(registry: &mut Registry) {
         let scheme = MetaSecurityScheme {
             ty: "http",
-            description: Some("The token a login answered with."),
+            description: Some(
+                "A session token from a login, a token the forum minted, or an API key.",
+            ),
             name: None,
             key_in: None,
             scheme: Some("bearer"),
@@ -52,15 +55,17 @@ pub async fn of(request: &Request) -> crate::domain::error::Result<Actor> {
     if client(request) == Client::Operator {
         return Ok(Actor::Operator);
     }
-    let header = request
-        .headers()
-        .get("authorization")
-        .ok_or(Error::TokenMissing)?;
-    let not_bearer = Error::TokenInvalid("the header is not `Authorization: Bearer <token>`");
-    let Some(token) = header.to_str().ok().and_then(bearer) else {
-        return Err(not_bearer);
-    };
-    session::verify(app(request), token).await
+    let token = bearer_of(request.headers())?;
+    token::verify(app(request), token).await
+}
+
+/// The token that a request's head carries.
+pub fn bearer_of(headers: &HeaderMap) -> crate::domain::error::Result<&str> {
+    let header = headers.get("authorization").ok_or(Error::TokenMissing)?;
+    let token = header.to_str().ok().and_then(bearer);
+    token.ok_or(Error::TokenInvalid(
+        "the header is not `Authorization: Bearer <token>`",
+    ))
 }
 
 /// The scheme is case-insensitive (RFC 9110, 11.1).

@@ -59,15 +59,17 @@ pub fn status(error: &Error) -> StatusCode {
         | Error::TokenExpired
         | Error::TokenRevoked
         | Error::LoginFailed => StatusCode::UNAUTHORIZED,
-        Error::ScopeMissing
+        Error::ScopeMissing(_)
         | Error::NotAMember
+        | Error::NotAnAccount
+        | Error::WrongMember
         | Error::OriginRefused
         | Error::RegistrationClosed => StatusCode::FORBIDDEN,
         Error::NotFound(_) => StatusCode::NOT_FOUND,
         Error::TooSlow => StatusCode::REQUEST_TIMEOUT,
-        Error::Exists { .. } => StatusCode::CONFLICT,
+        Error::Exists { .. } | Error::InFlight => StatusCode::CONFLICT,
         Error::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-        Error::FieldInvalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::FieldInvalid { .. } | Error::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
         Error::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
         Error::Busy | Error::Stopping | Error::Storage(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
@@ -77,7 +79,7 @@ pub fn status(error: &Error) -> StatusCode {
 pub fn retry_after_s(error: &Error) -> Option<u64> {
     match error {
         Error::TooMany(wait) => Some(wait.as_secs().max(1)),
-        Error::Busy | Error::Stopping | Error::Storage(_) => Some(RETRY_AFTER_S),
+        Error::InFlight | Error::Busy | Error::Stopping | Error::Storage(_) => Some(RETRY_AFTER_S),
         _ => None,
     }
 }
@@ -96,7 +98,7 @@ impl Problem {
             code: error.code().to_owned(),
             detail: error.to_string(),
             field: match error {
-                Error::FieldInvalid { field, .. } => Some((*field).to_owned()),
+                Error::FieldInvalid { field, .. } => Some(field.to_string()),
                 Error::Exists { field, .. } => field.map(str::to_owned),
                 _ => None,
             },
@@ -168,13 +170,13 @@ const DESCRIBED: [(u16, &str); 10] = [
     ),
     (
         403,
-        "`scope_missing`, `not_a_member`, `origin_refused`, `registration_closed`",
+        "`scope_missing`, `not_a_member`, `not_an_account`, `origin_refused`, `registration_closed`",
     ),
     (404, "`not_found`"),
     (408, "`too_slow`"),
-    (409, "`exists`"),
+    (409, "`exists`, `in_flight` (with `Retry-After`)"),
     (413, "`too_large`"),
-    (422, "`field_invalid`"),
+    (422, "`field_invalid`, `idempotency_mismatch`"),
     (429, "`too_many`"),
     (
         503,

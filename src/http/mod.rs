@@ -5,27 +5,41 @@ pub mod actor;
 mod counter;
 mod demo;
 pub mod error;
+mod inbox;
+mod key;
+mod notification;
 mod ops;
+mod payload;
 mod session;
 mod ui;
+mod user;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use poem::endpoint::BoxEndpoint;
-use poem::http::Request as HttpRequest;
+use poem::http::{HeaderMap, Request as HttpRequest};
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Endpoint as _, EndpointExt as _, Request, RequestParts, Response, Route, get, post};
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use poem_openapi::{Object, OpenApiService, Tags};
 
-use crate::domain::{App, Client};
+use crate::domain::{App, Client, key as api_key};
 use account::AccountApi;
 use counter::CounterApi;
+use inbox::InboxApi;
+use key::KeyApi;
+use notification::NotificationApi;
 use ops::ServerApi;
 use session::SessionApi;
+use user::UserApi;
+
+/// Bytes of a body: a member's, or a stranger's. A password has 1 KiB.
+const BODY_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a publisher's body: 10,000 recipients, or a batch of 1,000 notifications of some size.
+const PUBLISH_BYTES_MAX: usize = 4 << 20;
 
 /// The room, ready to be asked.
 #[derive(Clone)]
@@ -48,6 +62,21 @@ impl Http {
     /// Commits what was accepted, for whoever asked without serving.
     pub async fn close(&self) {
         self.app.store.close().await;
+    }
+
+    /// Bytes of a body that whoever sends this head may send. A stranger's is held in memory before
+    /// anybody knows who it is, so it is small; a publisher's may name 10,000 recipients.
+    pub async fn body_bytes_max(&self, headers: &HeaderMap, client: Client) -> usize {
+        let is_known = match (client, actor::bearer_of(headers)) {
+            (Client::Operator, _) => true,
+            (_, Ok(token)) => api_key::is_good(&self.app, token).await,
+            _ => false,
+        };
+        if is_known {
+            PUBLISH_BYTES_MAX
+        } else {
+            BODY_BYTES_MAX
+        }
     }
 
     /// Answers one request. Never fails: a refusal is an answer.
@@ -73,7 +102,11 @@ impl Http {
 }
 
 fn routes() -> Route {
-    let api = (AccountApi, SessionApi, CounterApi, ServerApi);
+    let api = (
+        (NotificationApi, UserApi, InboxApi),
+        (AccountApi, SessionApi, KeyApi),
+        (CounterApi, ServerApi),
+    );
     let api = OpenApiService::new(api, "Bellrope", env!("CARGO_PKG_VERSION"))
         .description(DESCRIPTION)
         .server("/api/v1");
@@ -98,10 +131,18 @@ A change is answered after it is on disk; after 503 `storage_failed` the outcome
 
 #[derive(Tags)]
 enum Tag {
+    /// Publish what happened, and take it back.
+    Notification,
+    /// What a forum's backend asks and does about its members.
+    User,
+    /// A member's own inbox.
+    Inbox,
     /// Accounts: log in, the own account, and administration.
     Account,
     /// Logins that are open.
     Session,
+    /// API keys, and tokens for tests.
+    Key,
     /// The demo's counter.
     Counter,
     /// The server itself.

@@ -66,7 +66,7 @@ impl SessionApi {
     /// Newest first.
     #[oai(path = "/me/sessions", method = "get", operation_id = "sessions")]
     async fn list(&self, app: Data<&Arc<App>>, caller: Caller) -> Result<Json<Sessions>, Problem> {
-        let current = caller.0.member()?.session.clone();
+        let current = caller.0.member()?.session()?.1.clone();
         let sessions = session::list(app.0, &caller.0).await?;
         let items = sessions
             .into_iter()

@@ -1,10 +1,19 @@
 //! The few things a socket may send.
 
 use std::future::{Ready, ready};
+use std::sync::Arc;
 
-use socketioxide::extract::{SocketRef, TryData};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use socketioxide::extract::{AckSender, MaybeExtension, SocketRef, State, TryData};
 
-use super::push::emit;
+use super::ear::Ear;
+use super::push::{self, emit, ended};
+use super::{Rope, rooms};
+use crate::domain::error::{Error, Result};
+use crate::domain::event::EndReason;
+use crate::domain::inbox::{self, Cursor};
+use crate::domain::{clock, token};
 
 /// `message` with a string: the demo's answer to it. Anything else was never part of the demo and
 /// is not answered. All is done before the future is made, because the dependency runs each in a
@@ -15,4 +24,95 @@ pub fn message(socket: SocketRef, TryData(text): TryData<String>) -> Ready<()> {
         emit(socket, "message", &format!("你好客户端, {text}"));
     }
     ready(())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Since {
+    epoch: String,
+    since: u64,
+}
+
+/// `inbox.sync`: what happened since, acknowledged like `ready`.
+pub async fn sync(
+    socket: SocketRef,
+    State(rope): State<Rope>,
+    MaybeExtension(ear): MaybeExtension<Arc<Ear>>,
+    TryData(since): TryData<Since>,
+    ack: AckSender,
+) {
+    let known = ear.ok_or(Error::TokenMissing);
+    let asked = known.and_then(|ear| Ok((ear, since.map_err(|e| malformed(&e))?)));
+    let (ear, since) = match asked {
+        Ok(asked) => asked,
+        Err(error) => return refuse(socket, ack, &error),
+    };
+    ear.ask();
+    let cursor = Cursor {
+        epoch: since.epoch,
+        since: since.since,
+    };
+    match inbox::ready(&rope.app, &ear.member(), Some(&cursor)).await {
+        Ok(ready) => ear.answer(&socket, &ready, |ready| answer(socket.clone(), ack, ready)),
+        Err(error) => {
+            refuse(socket.clone(), ack, &error);
+            ear.give_up(&socket);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refresh {
+    token: String,
+}
+
+/// `session.refresh`: a token that lasts longer, for a socket that stays.
+pub async fn refresh(
+    socket: SocketRef,
+    State(rope): State<Rope>,
+    MaybeExtension(ear): MaybeExtension<Arc<Ear>>,
+    TryData(refresh): TryData<Refresh>,
+    ack: AckSender,
+) {
+    let known = ear.ok_or(Error::TokenMissing);
+    let asked = known.and_then(|ear| Ok((ear, refresh.map_err(|e| malformed(&e))?)));
+    let refreshed = match asked {
+        Ok((ear, Refresh { token })) => take(&socket, &rope, &ear, &token).await,
+        Err(error) => Err(error),
+    };
+    match refreshed {
+        Ok(expires_at) => answer(socket, ack, &json!({ "expires_at": expires_at })),
+        Err(error) => refuse(socket, ack, &error),
+    }
+}
+
+async fn take(socket: &SocketRef, rope: &Rope, ear: &Ear, token: &str) -> Result<String> {
+    let old = ear.member();
+    let fresh = token::refresh(&rope.app, &old, push::bare(token)).await?;
+    let expires_at = clock::shown(fresh.expires_at);
+    for room in rooms(&old) {
+        socket.leave(room);
+    }
+    socket.join(rooms(&fresh));
+    ear.refreshed(fresh.clone());
+    // It may have ended between the check and the join; nobody told this socket then.
+    if !token::still_good(&rope.app, &fresh).await? {
+        ended(socket.clone(), EndReason::Revoked);
+        return Err(Error::TokenRevoked);
+    }
+    Ok(expires_at)
+}
+
+fn malformed(error: &impl std::fmt::Display) -> Error {
+    Error::Malformed(format!("The event is not what this takes: {error}."))
+}
+
+fn answer(socket: SocketRef, ack: AckSender, data: &impl Serialize) {
+    push::heard(socket, ack.send(data).map_err(|error| error.to_string()));
+}
+
+fn refuse(socket: SocketRef, ack: AckSender, error: &Error) {
+    let refusal = json!({ "error": { "code": error.code(), "detail": error.to_string() } });
+    answer(socket, ack, &refusal);
 }

@@ -1,26 +1,29 @@
 //! Socket.IO: events out, few commands in. Connects, rooms, and the sockets' end.
 
 mod command;
+mod ear;
 mod push;
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use socketioxide::extract::{HttpExtension, MaybeExtension, SocketRef, State, TryData};
 use socketioxide::handler::ConnectHandler as _;
+use socketioxide::operators::BroadcastOperators;
 use socketioxide::{ParserConfig, SocketIo};
 use tokio::sync::mpsc;
 
+use crate::domain::engine::Presence;
 use crate::domain::error::Error;
 use crate::domain::event::{EndReason, Event};
-use crate::domain::session::{self, SessionId};
-use crate::domain::{Actor, App, Client, Member};
-use push::{ended, member_room, session_room};
+use crate::domain::id::MemberId;
+use crate::domain::inbox::{self, Cursor};
+use crate::domain::{App, Client, Member, Proof, token};
+use ear::Ear;
+use push::{bare, ended, member_room, session_room};
 
 /// Packets that wait for a socket. Memory is taken as needed; a socket that overflows is closed.
 const PACKETS_MAX: usize = 2048;
@@ -33,22 +36,31 @@ const POLL_BYTES_MAX: u64 = 64 << 20;
 const READ_BUFFER_BYTES: usize = 512;
 /// How long a client may take from its handshake to its first packet.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
-/// How often expired sessions are looked for: they end within a second.
-const EXPIRY_EVERY: Duration = Duration::from_millis(250);
+/// How often expired tokens are looked for: their sockets end within a second.
+const EXPIRY_EVERY: Duration = Duration::from_millis(500);
 
 /// The room. Clones are the same.
 #[derive(Clone)]
 pub struct Live {
     io: SocketIo,
     rope: Rope,
+    /// Held here alone: the bus only looks at it.
+    _here: Arc<Here>,
 }
 
 /// What every handler needs.
 #[derive(Clone)]
 struct Rope {
     app: Arc<App>,
-    /// When the sessions that have sockets expire. Bounded by the sessions there are.
-    expiry: Arc<Mutex<BTreeSet<(Timestamp, SessionId)>>>,
+}
+
+/// This process's sockets, for whoever asks who is there.
+struct Here(SocketIo);
+
+impl Presence for Here {
+    fn sockets(&self, member: &MemberId) -> usize {
+        push::sockets(&self.0, member_room(member)).len()
+    }
 }
 
 /// The service that `/socket.io` goes to.
@@ -57,10 +69,7 @@ pub type Service = socketioxide::service::SocketIoService<engineioxide::service:
 impl Live {
     #[must_use]
     pub fn new(app: Arc<App>) -> (Service, Self) {
-        let rope = Rope {
-            app,
-            expiry: Arc::default(),
-        };
+        let rope = Rope { app };
         let (service, io) = SocketIo::builder()
             .with_state(rope.clone())
             .with_parser(ParserConfig::common().max_incoming_binaries(0))
@@ -72,71 +81,69 @@ impl Live {
             .connect_timeout(CONNECT_TIME_MAX)
             .build_svc();
         io.ns("/", connect.with(admit));
-        (service, Self { io, rope })
+        let here = Arc::new(Here(io.clone()));
+        let presence: Arc<dyn Presence> = Arc::<Here>::clone(&here);
+        rope.app.bus.attend(Arc::downgrade(&presence));
+        let live = Self {
+            io,
+            rope,
+            _here: here,
+        };
+        (service, live)
     }
 
     /// Tells the sockets what happens, in order, until the bus ends.
     pub async fn push(self, mut events: mpsc::Receiver<Vec<Event>>) {
         while let Some(batch) = events.recv().await {
             for event in &batch {
-                if let Event::SessionsEnded { sessions, .. } = event {
-                    self.rope.forget(sessions);
-                }
                 push::tell(&self.io, event);
             }
         }
     }
 
-    /// Ends sessions as they expire. Runs until it is dropped.
+    /// Ends sockets as their tokens expire. Asks each of them, so that nothing has to be kept in
+    /// step with who comes and goes. Runs until it is dropped.
     pub async fn expire(self) {
         let mut tick = tokio::time::interval(EXPIRY_EVERY);
         loop {
             tick.tick().await;
-            let sessions = self.rope.due();
-            if !sessions.is_empty() {
-                push::tell(
-                    &self.io,
-                    &Event::SessionsEnded {
-                        sessions,
-                        reason: EndReason::Expired,
-                    },
-                );
+            let now = self.rope.app.clock.now();
+            let all = self.io.of("/").map(BroadcastOperators::sockets);
+            for socket in all.unwrap_or_default() {
+                let ear = socket.extensions.get::<Arc<Ear>>();
+                if ear.is_some_and(|ear| ear.expires_at() <= now) {
+                    ended(socket, EndReason::Expired);
+                }
             }
         }
     }
 
     /// Closes every socket. A reader that has stopped holds this up until its write stalls out.
     pub async fn close(&self) {
+        let all = self.io.of("/").map(BroadcastOperators::sockets);
         self.io.close().await;
-    }
-}
-
-impl Rope {
-    fn expires(&self, member: &Member) {
-        let mut expiry = self.expiry.lock().unwrap_or_else(PoisonError::into_inner);
-        expiry.insert((member.expires_at, member.session.clone()));
-    }
-
-    fn due(&self) -> Vec<SessionId> {
-        let now = self.app.clock.now();
-        let mut expiry = self.expiry.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut due = Vec::new();
-        while expiry.first().is_some_and(|(at, _)| *at <= now) {
-            due.extend(expiry.pop_first().map(|(_, session)| session));
+        // A room that was closed remembers its sockets, and they the App, until each is let go.
+        for socket in all.unwrap_or_default() {
+            let _ = socket.disconnect();
         }
-        due
-    }
-
-    fn forget(&self, sessions: &[SessionId]) {
-        let mut expiry = self.expiry.lock().unwrap_or_else(PoisonError::into_inner);
-        expiry.retain(|(_, session)| !sessions.contains(session));
     }
 }
 
-/// What a v3 or v4 client may send along when it connects.
+/// The rooms of a member's socket.
+fn rooms(member: &Member) -> Vec<String> {
+    let mut rooms = vec![member_room(&member.id)];
+    if let Proof::Session { id, .. } = &member.proof {
+        rooms.push(session_room(id));
+    }
+    rooms
+}
+
+/// What a v3 or v4 client may send along when it connects; v2 clients have it in the query.
 #[derive(Debug, Default, Deserialize)]
 struct Auth {
     token: Option<Value>,
+    epoch: Option<Value>,
+    since: Option<Value>,
 }
 
 /// Why a socket is not let in. Clients get this one line, and nothing else can be sent with it.
@@ -163,16 +170,26 @@ async fn admit(
     TryData(auth): TryData<Auth>,
 ) -> Result<(), Refusal> {
     socket.on("message", command::message);
+    socket.on("inbox.sync", command::sync);
+    socket.on("session.refresh", command::refresh);
+    let auth = auth.unwrap_or_default();
     let query = socket.req_parts().uri.query().unwrap_or_default();
-    let Some(token) = token(auth.unwrap_or_default(), query) else {
+    let said = |key, value: &Option<Value>| said(query, key, value.as_ref());
+    // What the demo's page sends before anybody logged in: a JavaScript value, spelled out.
+    let raw = said("token", &auth.token).unwrap_or_default();
+    let token = bare(&raw);
+    if matches!(token, "" | "null" | "undefined") {
         return Ok(());
-    };
-    match session::verify(&rope.app, &token).await {
-        Ok(Actor::Member(member)) => {
-            socket.extensions.insert(member);
+    }
+    match token::verify_member(&rope.app, token).await {
+        Ok(member) => {
+            let since = said("since", &auth.since).and_then(|since| since.parse().ok());
+            let cursor = said("epoch", &auth.epoch)
+                .zip(since)
+                .map(|(epoch, since)| Cursor { epoch, since });
+            socket.extensions.insert(Arc::new(Ear::new(member, cursor)));
             Ok(())
         }
-        Ok(Actor::Operator) => Ok(()),
         Err(error) => {
             tracing::info!(code = error.code(), ?client, "a socket was refused");
             Err(Refusal(error))
@@ -180,29 +197,40 @@ async fn admit(
     }
 }
 
-/// Once it is in: `hello` before anything else, then the member's rooms. The dependency runs the
-/// future in a task of its own, some time later; what must come first is done before it is made.
+/// Once it is in: `hello` before anything else, then the member's rooms, then `ready`. The
+/// dependency runs the future in a task of its own, some time later; what must come first is done
+/// before it is made.
 fn connect(
     socket: SocketRef,
     State(rope): State<Rope>,
-    MaybeExtension(member): MaybeExtension<Member>,
+    MaybeExtension(ear): MaybeExtension<Arc<Ear>>,
 ) -> impl Future<Output = ()> + Send {
     if let Err(error) = socket.emit("message", "hello") {
         tracing::debug!(%error, "a socket left at once");
     }
-    if let Some(member) = &member {
-        socket.join([member_room(&member.id), session_room(&member.session)]);
-        rope.expires(member);
+    if let Some(ear) = &ear {
+        socket.join(rooms(&ear.member()));
     }
     async move {
-        let Some(member) = member else { return };
-        // The session may have ended between the check and the join; nobody told this socket then.
-        match session::still_open(&rope.app, &member).await {
-            Ok(true) => {}
-            Ok(false) => ended(socket.clone(), EndReason::Revoked),
+        let Some(ear) = ear else { return };
+        let member = ear.member();
+        // The token may have ended between the check and the join; nobody told this socket then.
+        let ready = async {
+            if token::still_good(&rope.app, &member).await? {
+                inbox::ready(&rope.app, &member, ear.cursor()).await
+            } else {
+                Err(Error::TokenRevoked)
+            }
+        };
+        match ready.await {
+            Ok(ready) => ear.answer(&socket, &ready, |ready| {
+                push::emit(socket.clone(), "ready", ready);
+            }),
+            Err(Error::TokenRevoked) => ended(socket.clone(), EndReason::Revoked),
             Err(error) => {
-                tracing::warn!(code = error.code(), "a socket's session could not be read");
-                ended(socket.clone(), EndReason::Revoked);
+                tracing::warn!(code = error.code(), "a socket's inbox could not be read");
+                socket.leave_all();
+                push::close(socket.clone());
             }
         }
         // The socket may have gone before it joined; then nobody else empties its rooms.
@@ -212,23 +240,15 @@ fn connect(
     }
 }
 
-/// The token of `auth.token`, else of the query; `None` for a socket that says nothing of itself.
-fn token(auth: Auth, query: &str) -> Option<String> {
-    let raw = match auth.token {
-        Some(Value::String(token)) => token,
+/// What a client says in its `auth`, else in its query.
+fn said(query: &str, key: &str, auth: Option<&Value>) -> Option<String> {
+    match auth {
+        Some(Value::String(text)) => Some(text.clone()),
         None | Some(Value::Null) => {
             let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-            pairs.find(|(key, _)| key == "token")?.1.into_owned()
+            Some(pairs.find(|(found, _)| found == key)?.1.into_owned())
         }
-        // No token is written so; it is refused as one that is none.
-        Some(other) => other.to_string(),
-    };
-    let token = match raw.trim().split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token,
-        None if raw.trim().eq_ignore_ascii_case("bearer") => "",
-        _ => raw.as_str(),
-    };
-    // What the demo's page sends before anybody logged in: a JavaScript value, spelled out.
-    let nobody = matches!(token.trim(), "" | "null" | "undefined");
-    (!nobody).then(|| token.trim().to_owned())
+        // A number, or what is none of what is asked for and is refused as that.
+        Some(other) => Some(other.to_string()),
+    }
 }

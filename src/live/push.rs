@@ -1,11 +1,13 @@
 //! Bus to sockets: the only emit of what happens to members.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 use socketioxide::SocketIo;
 use socketioxide::extract::SocketRef;
 
+use super::ear::Ear;
 use crate::domain::event::{EndReason, Event};
 use crate::domain::id::MemberId;
 use crate::domain::session::SessionId;
@@ -39,6 +41,18 @@ pub fn tell(io: &SocketIo, event: &Event) {
                 ended(socket, *reason);
             }
         }
+        Event::Changed { member, .. } | Event::Transient { member, .. } => {
+            for socket in sockets(io, member_room(member)) {
+                if let Some(ear) = socket.extensions.get::<Arc<Ear>>() {
+                    ear.hear(&socket, event);
+                }
+            }
+        }
+        Event::SignedOut { member, reason } => {
+            for socket in sockets(io, member_room(member)) {
+                ended(socket, *reason);
+            }
+        }
     }
 }
 
@@ -53,28 +67,48 @@ pub fn ended(socket: SocketRef, reason: EndReason) {
 }
 
 /// None when everything is being closed.
-fn sockets(io: &SocketIo, room: String) -> Vec<SocketRef> {
+pub fn sockets(io: &SocketIo, room: String) -> Vec<SocketRef> {
     io.of("/")
         .map(|all| all.within(room).sockets())
         .unwrap_or_default()
 }
 
 pub fn emit(socket: SocketRef, event: &str, data: &impl serde::Serialize) {
-    match socket.emit(event, data) {
-        // Its buffer is full. It has a hole now, so it hears nothing more and must connect anew.
+    let sent = socket.emit(event, data);
+    heard(socket, sent.map_err(|error| error.to_string()));
+}
+
+/// What follows from how sending went.
+pub fn heard(socket: SocketRef, sent: Result<(), String>) {
+    match sent {
         Err(error) if socket.connected() => {
-            tracing::info!(id = %socket.id, %error, "a socket that does not keep up is closed");
-            socket.leave_all();
-            close(socket);
+            tracing::debug!(error, "a packet found no place");
+            overflowed(socket);
         }
         // It has gone; whoever it was will read anew.
         Ok(()) | Err(_) => {}
     }
 }
 
+/// A socket whose buffer is full has a hole now: it hears nothing more and must connect anew.
+pub fn overflowed(socket: SocketRef) {
+    tracing::info!(id = %socket.id, "a socket that does not keep up is closed");
+    socket.leave_all();
+    close(socket);
+}
+
+/// A token as it is, without the word that says what it is.
+pub fn bare(raw: &str) -> &str {
+    match raw.trim().split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        None if raw.trim().eq_ignore_ascii_case("bearer") => "",
+        _ => raw.trim(),
+    }
+}
+
 /// Closes a socket now, or as soon as its buffer has room for the packet that says so. One that
 /// never reads on is cut by the front's write stall, or by its missing heartbeat.
-fn close(socket: SocketRef) {
+pub fn close(socket: SocketRef) {
     if socket.clone().disconnect().is_ok() {
         return;
     }

@@ -10,16 +10,16 @@ use tempfile::TempDir;
 use crate::process::{Ran, bellrope, run};
 
 /// What `bellrope config` is given.
-struct Given {
+pub struct Given {
     flags: Vec<String>,
     environment: Vec<(String, String)>,
-    file: PathBuf,
+    pub file: PathBuf,
     _folder: TempDir,
 }
 
 impl Given {
     /// A settings file with this in it, and nothing else.
-    fn file(text: &str) -> Self {
+    pub fn file(text: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("bellrope.toml");
         fs::write(&file, text).expect("a file");
@@ -31,33 +31,33 @@ impl Given {
         }
     }
 
-    fn nothing() -> Self {
+    pub fn nothing() -> Self {
         Self::file("")
     }
 
-    fn flags(mut self, flags: &[&str]) -> Self {
+    pub fn flags(mut self, flags: &[&str]) -> Self {
         self.flags.extend(flags.iter().map(ToString::to_string));
         self
     }
 
-    fn environment(mut self, name: &str, value: &str) -> Self {
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    fn run(&self, command: &[&str]) -> Ran {
+    pub fn run(&self, command: &[&str]) -> Ran {
         let environment = self.environment.iter().cloned();
         let mut bellrope = bellrope();
         bellrope.args(command).arg("--config").arg(&self.file);
         run(bellrope.args(&self.flags).envs(environment), "")
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.run(&["config"]).expect_done().out.clone()
     }
 
     /// Value and source of each setting.
-    fn json(&self) -> BTreeMap<String, (Value, String)> {
+    pub fn json(&self) -> BTreeMap<String, (Value, String)> {
         let out = self.run(&["config", "--json"]).expect_done().out.clone();
         let shown: Vec<Value> = serde_json::from_str(&out).expect("JSON");
         let word = |value: &Value| value.as_str().expect("a word").to_owned();
@@ -65,14 +65,17 @@ impl Given {
         shown.iter().map(one).collect()
     }
 
-    fn values(&self) -> BTreeMap<String, Value> {
+    pub fn values(&self) -> BTreeMap<String, Value> {
         let settings = self.json().into_iter();
         settings.map(|(name, (value, _))| (name, value)).collect()
     }
 }
 
+/// Settings that do not stand alone, or name a file: `forum_settings.rs` has their stories.
+const APART: [&str; 3] = ["forum-jwks", "forum-key", "forum-secret"];
+
 /// Each setting, its default, and three other values: in the file, in the environment, as flags.
-fn settings() -> [(&'static str, Value, [&'static str; 3]); 11] {
+fn settings() -> [(&'static str, Value, [&'static str; 3]); 19] {
     [
         ("data", json!("./bellrope_data"), ["/a", "/b", "/c"]),
         (
@@ -103,6 +106,18 @@ fn settings() -> [(&'static str, Value, [&'static str; 3]); 11] {
         ("session-ttl", json!("30d"), ["12h", "5m", "2m"]),
         ("write-queue", json!(8192), ["1", "2", "3"]),
         ("connections-max", json!(10_000), ["1", "2", "3"]),
+        (
+            "forum-url",
+            json!(""),
+            ["https://a.b", "http://b.c:1", "https://c.d"],
+        ),
+        ("forum-algorithm", json!(""), ["RS256", "ES256", "EdDSA"]),
+        ("forum-issuer", json!(""), ["https://a.b", "b", "c"]),
+        ("forum-audience", json!(""), ["a", "b", "c"]),
+        ("log-changes-max", json!(1000), ["1", "2", "100000"]),
+        ("log-age-max", json!("7d"), ["1h", "2h", "3650d"]),
+        ("inbox-items-max", json!(1000), ["1", "2", "1000000"]),
+        ("inbox-age-max", json!("90d"), ["1h", "36h", "3650d"]),
         ("log", json!("info"), ["warn", "info,bellrope=debug", "off"]),
         ("log-format", json!("text"), ["json", "text", "json"]),
     ]
@@ -143,11 +158,12 @@ fn a_flag_goes_before_the_environment_before_the_file_before_the_default() {
             "{name}"
         );
     }
-    let known = settings().map(|(name, ..)| name.to_owned());
+    let known = settings().map(|(name, ..)| name.to_owned()).into_iter();
+    let known = known.chain(APART.map(ToOwned::to_owned));
     let shown: Vec<String> = Given::nothing().values().into_keys().collect();
-    let mut known = known.to_vec();
+    let mut known: Vec<String> = known.collect();
     known.sort();
-    assert_eq!(shown, known, "the table above is the whole of them");
+    assert_eq!(shown, known, "the tables above are the whole of them");
 }
 
 #[test]
@@ -188,7 +204,8 @@ fn its_text_is_a_settings_file() {
         .environment("BELLROPE_TRUSTED_PROXY", "127.0.0.1,fd00::/8")
         .flags(&["--data", "/tmp/a \"b\" # \\c 李", "--session-ttl", "36h"])
         .flags(&["--allow-origin", "https://a.b", "--write-queue", "7"])
-        .flags(&["--log", "info,bellrope=debug", "--registration", "open"]);
+        .flags(&["--log", "info,bellrope=debug", "--registration", "open"])
+        .flags(&["--forum-url", "https://a.b", "--inbox-age-max", "36h"]);
     let again = Given::file(&given.text());
     assert_eq!(again.values(), given.values());
     let from = format!("file {}", again.file.display());
@@ -240,7 +257,7 @@ fn a_settings_file_that_is_not_there_is_missed() {
 }
 
 /// A value, the setting it is wrong for, and what the sentence about it holds.
-const WRONG: [(&str, &str, &str); 13] = [
+const WRONG: [(&str, &str, &str); 18] = [
     ("listen", "localhost", "address"),
     ("listen", "127.0.0.1", "address"),
     ("public-url", "bell.example", "write it like https://"),
@@ -250,6 +267,11 @@ const WRONG: [(&str, &str, &str); 13] = [
     ("allow-origin", "https://a.b/path", "without a path"),
     ("session-ttl", "30", "write it like 12h or 30d"),
     ("session-ttl", "30s", "a login lasts 1m to 3650d"),
+    ("log-age-max", "59m", "kept for 1h to 3650d"),
+    ("inbox-age-max", "never", "write it like 12h or 30d"),
+    ("forum-url", "https://a.b/forum", "without a path"),
+    ("forum-algorithm", "HS512", "RS256, ES256 or EdDSA"),
+    ("forum-algorithm", "none", "RS256, ES256 or EdDSA"),
     ("write-queue", "-1", ""),
     ("connections-max", "many", ""),
     ("registration", "maybe", "open"),
@@ -284,10 +306,14 @@ fn a_value_that_makes_no_sense_is_refused_with_what_would() {
 }
 
 /// What can only be seen once the layers lie over each other.
-const WRONG_LATER: [(&str, &str); 5] = [
+const WRONG_LATER: [(&str, &str); 9] = [
     ("write-queue", "0"),
     ("connections-max", "0"),
     ("log", "==="),
+    ("log-changes-max", "0"),
+    ("log-changes-max", "100001"),
+    ("inbox-items-max", "0"),
+    ("inbox-items-max", "1000001"),
     // More than there can be: not to be found out by a panic of the server.
     ("write-queue", "5000000000000000000"),
     ("connections-max", "5000000000000000000"),

@@ -48,6 +48,7 @@ async fn a_thousand_at_once_arrive_ascending_and_gapless_on_each_socket() {
     let mut other = Socket::open(&world, &ann.token).await;
     let mut v2 = Socket::connect_v2(&world, &format!("token=Bearer%20{}", ann.token)).await;
     assert_eq!(v2.next().await, message("hello"));
+    v2.read_ready().await;
 
     let mut inserts = tokio::task::JoinSet::new();
     for _ in 0..1000 {

@@ -49,6 +49,7 @@ async fn a_member_is_known_by_auth_and_by_query_with_and_without_bearer() {
     ];
     for socket in &mut sockets {
         assert_eq!(socket.next().await, message("hello"));
+        socket.read_ready().await;
     }
     let mut age = 0;
     for socket in &mut sockets {

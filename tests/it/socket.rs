@@ -1,5 +1,6 @@
 //! A small Socket.IO client on a raw WebSocket, for what the official ones (tests/clients) hide.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -13,12 +14,20 @@ use crate::world::{Host, SOON};
 /// A connected socket of protocol 4 (clients v3 and v4), or 3 (v2).
 pub struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// What `ready` said, for a member's socket that was opened.
+    pub ready: Value,
+    /// Acknowledgements that were asked for.
+    asked: u64,
+    /// What was heard while something else was waited for.
+    heard: VecDeque<Heard>,
 }
 
 /// What a socket hears.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Heard {
     Event(String, Value),
+    /// An acknowledgement, by its number.
+    Answer(u64, Value),
     /// `connect_error`, or `error` for v2 clients.
     Refused(Value),
     /// The server disconnected it.
@@ -28,11 +37,59 @@ pub enum Heard {
 }
 
 impl Socket {
-    /// A v4 client with `auth.token`, that was let in and heard `hello`.
+    /// A v4 client with `auth.token`, that was let in and heard `hello` and, with a token, `ready`.
     pub async fn open(host: &impl Host, token: &str) -> Self {
-        let mut socket = Self::connect(host, json!({ "token": token })).await;
+        if !token.is_empty() {
+            return Self::open_with(host, json!({ "token": token })).await;
+        }
+        let mut socket = Self::connect(host, json!({})).await;
         assert_eq!(socket.next().await, message("hello"));
         socket
+    }
+
+    /// The same with anything else in `auth`, such as a cursor.
+    pub async fn open_with(host: &impl Host, auth: Value) -> Self {
+        let mut socket = Self::connect(host, auth).await;
+        assert_eq!(socket.next().await, message("hello"));
+        socket.read_ready().await;
+        socket
+    }
+
+    /// Waits for `ready`; what comes before it is heard after.
+    pub async fn read_ready(&mut self) {
+        let mut before = VecDeque::new();
+        loop {
+            match self.next().await {
+                Heard::Event(name, ready) if name == "ready" => {
+                    self.ready = ready;
+                    break;
+                }
+                Heard::Event(name, data) if name == "message" => {
+                    before.push_back(Heard::Event(name, data));
+                }
+                other => panic!("{other:?} before `ready`"),
+            }
+        }
+        self.heard = before;
+    }
+
+    /// Sends an event and waits for its acknowledgement; what comes before it is heard after.
+    pub async fn ask(&mut self, event: &str, data: Value) -> Value {
+        let id = self.asked;
+        self.asked += 1;
+        self.send(format!("42{id}{}", json!([event, data]))).await;
+        let mut before = std::mem::take(&mut self.heard);
+        loop {
+            match self.next().await {
+                Heard::Answer(answered, answer) if answered == id => {
+                    before.append(&mut self.heard);
+                    self.heard = before;
+                    return answer;
+                }
+                Heard::Closed | Heard::Disconnected => panic!("closed instead of an answer"),
+                other => before.push_back(other),
+            }
+        }
     }
 
     /// A v4 client that has sent this as `auth`; whether it is let in is the next thing it hears.
@@ -50,7 +107,12 @@ impl Socket {
     async fn handshake(host: &impl Host, query: &str) -> Self {
         let url = format!("ws://{}/socket.io/?{query}", host.address());
         let (stream, _) = connect_async(url).await.expect("a WebSocket");
-        Self { stream }
+        Self {
+            stream,
+            ready: Value::Null,
+            asked: 0,
+            heard: VecDeque::new(),
+        }
     }
 
     pub async fn send(&mut self, packet: String) {
@@ -78,12 +140,23 @@ impl Socket {
             .expect("something to hear")
     }
 
+    /// The data of the next thing it hears, which is this event.
+    pub async fn event(&mut self, name: &str) -> Value {
+        match self.next().await {
+            Heard::Event(heard, data) if heard == name => data,
+            other => panic!("{other:?} instead of `{name}`"),
+        }
+    }
+
     /// What is heard within `time`, if anything.
     pub async fn within(&mut self, time: Duration) -> Option<Heard> {
         tokio::time::timeout(time, self.hear()).await.ok()
     }
 
     async fn hear(&mut self) -> Heard {
+        if let Some(heard) = self.heard.pop_front() {
+            return heard;
+        }
         loop {
             let packet = match self.stream.next().await {
                 Some(Ok(Message::Text(packet))) => packet.to_string(),
@@ -95,6 +168,13 @@ impl Socket {
                     let event: Vec<Value> = serde_json::from_str(event).expect("an event");
                     let name = event[0].as_str().expect("its name").to_owned();
                     return Heard::Event(name, event.get(1).cloned().unwrap_or_default());
+                }
+                ("43", answer) => {
+                    let at = answer.find('[').expect("an answer");
+                    let id = answer[..at].parse().expect("its number");
+                    let answer: Vec<Value> =
+                        serde_json::from_str(&answer[at..]).expect("an answer");
+                    return Heard::Answer(id, answer.into_iter().next().unwrap_or_default());
                 }
                 ("44", error) => {
                     return Heard::Refused(serde_json::from_str(error).expect("an error"));

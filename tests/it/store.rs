@@ -13,7 +13,7 @@ use bellrope::engine::redb::Redb;
 use bellrope::serve::{self, Folder};
 use redb::backends::InMemoryBackend;
 use redb::{Database, ReadableDatabase as _, StorageBackend, TableDefinition};
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::socket::{Socket, message};
@@ -21,6 +21,7 @@ use crate::world::{self, Answer, PASSWORD, World};
 
 const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
 const COUNTER: TableDefinition<&str, &[u8]> = TableDefinition::new("counter");
+const MEMBER: TableDefinition<&str, &[u8]> = TableDefinition::new("member");
 
 fn database(world: &World) -> Database {
     Database::open(world.config.data.join("bellrope.redb"))
@@ -45,7 +46,7 @@ async fn the_file_says_what_it_is_and_its_epoch_stays() {
     };
     world.stop().await;
     let first = identity(&world);
-    assert_eq!(first.0, "1");
+    assert_eq!(first.0, "2");
     assert_eq!(first.1.len(), 32);
     world.restart().await;
     world.stop().await;
@@ -123,6 +124,58 @@ async fn a_row_that_is_none_is_an_error_and_not_a_number() {
     }
 }
 
+/// Where a member stands: version 1; seq, seen, unread, unseen, items; never signed out; not gone.
+#[tokio::test]
+async fn a_members_row_is_five_numbers_and_two_marks() {
+    let mut world = World::new().await;
+    let admin = world.admin().await;
+    let body = json!({ "to": ["@root", "42"], "kind": "like", "title": "Bob liked it" });
+    let answer = admin.post(&world, "/api/v1/notifications", body).await;
+    answer.expect_status(StatusCode::OK);
+    world.stop().await;
+    let database = database(&world);
+    let read = database.begin_read().expect("a read");
+    let table = read.open_table(MEMBER).expect("the table");
+    for member in ["@root", "42"] {
+        let row = table.get(member).expect("a read").expect("a row");
+        assert_eq!(row.value(), [1, 1, 0, 1, 1, 1, 0, 0], "{member}");
+    }
+}
+
+/// Schema 1 had no inboxes: a file of then opens, keeps what it has, and everybody in it is reached.
+#[tokio::test]
+async fn a_file_of_an_older_program_is_brought_up_to_date() {
+    let mut world = World::new().await;
+    let ann = world.account("ann").await;
+    ann.add_age(&world).await;
+    world.stop().await;
+    {
+        let database = database(&world);
+        let write = database.begin_write().expect("a write");
+        let tables: Vec<_> = write.list_tables().expect("the tables").collect();
+        for table in tables {
+            let name = redb::TableHandle::name(&table).to_owned();
+            if !["meta", "account", "session", "counter"].contains(&name.as_str()) {
+                assert!(write.delete_table(table).expect("a write"), "{name}");
+            }
+        }
+        write
+            .open_table(META)
+            .expect("the table")
+            .insert("schema", "1")
+            .expect("a write");
+        write.commit().expect("a commit");
+    }
+    world.restart().await;
+    assert_eq!(ann.age(&world).await, 1);
+    let root = world.login("root", PASSWORD).await;
+    let body = json!({ "to": "*", "kind": "news", "title": "There is an inbox now" });
+    let answer = root.post(&world, "/api/v1/notifications", body).await;
+    assert_eq!(answer.json()["results"]["delivered"], 2, "{}", answer.text);
+    let page = ann.get(&world, "/api/v1/inbox").await.json();
+    assert_eq!(page["items"][0]["title"], "There is an inbox now");
+}
+
 #[tokio::test]
 async fn a_file_of_a_newer_program_is_refused_and_left_alone() {
     let mut world = World::new().await;
@@ -133,7 +186,7 @@ async fn a_file_of_a_newer_program_is_refused_and_left_alone() {
         write
             .open_table(META)
             .expect("the table")
-            .insert("schema", "2")
+            .insert("schema", "3")
             .expect("a write");
         write.commit().expect("a commit");
     }
@@ -143,7 +196,7 @@ async fn a_file_of_a_newer_program_is_refused_and_left_alone() {
     };
     let sentence = format!("{error:#}");
     assert!(
-        sentence.contains("newer Bellrope") && sentence.contains("schema is 2"),
+        sentence.contains("newer Bellrope") && sentence.contains("schema is 3"),
         "{sentence}"
     );
     let after = std::fs::read(world.config.data.join("bellrope.redb")).expect("the file");
@@ -214,7 +267,8 @@ async fn a_full_disk_is_told_by_its_code_and_readers_go_on() {
         memory: InMemoryBackend::new(),
         broken: Arc::clone(&broken),
     };
-    let store = Redb::open_backend(disk, config.write_queue, Arc::clone(&bus)).expect("a store");
+    let store = Redb::open_backend(disk, config.write_queue, config.bounds, Arc::clone(&bus))
+        .expect("a store");
     let engine = Engine {
         store: Arc::new(store),
         bus,

@@ -4,17 +4,24 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use bellrope::config::{Config, Settings};
+use bellrope::config::{Config, Maybe, Settings};
 use bellrope::domain::clock::Clock;
 use bellrope::serve::{self, Server};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::keys::Signer;
+
 /// Nothing that is going to happen takes longer than this, even on a busy machine.
 pub const SOON: Duration = Duration::from_secs(20);
 
 pub const PASSWORD: &str = "correct horse";
+
+/// What the forum of [`World::forum`] signs its members' tokens with.
+pub const FORUM_SECRET: &str = "a secret that the forum and the bell share";
+/// How long such a token is good: longer than any story.
+const FORUM_TOKEN_S: i64 = 3600 * 24 * 400;
 
 /// A server inside this process, whose clock the test moves.
 pub struct World {
@@ -53,6 +60,40 @@ impl World {
         Self {
             clock,
             ..Self::on(server, config, folder)
+        }
+    }
+
+    /// A server that believes a forum's tokens.
+    pub async fn forum() -> Self {
+        Self::forum_with(Settings::default()).await
+    }
+
+    pub async fn forum_with(settings: Settings) -> Self {
+        let secret = FORUM_SECRET.parse().expect("a secret");
+        let forum_secret = Some(Maybe(Some(secret)));
+        Self::with(Settings {
+            forum_secret,
+            ..settings
+        })
+        .await
+    }
+
+    /// A member of the forum, who has a token from now on.
+    pub fn member(&self, id: &str) -> Login {
+        let now = self.clock.now().as_second();
+        Login {
+            token: forum_token(id, now),
+        }
+    }
+
+    /// A fresh API key with these scopes.
+    pub async fn key(&self, scopes: &[&str]) -> Login {
+        let body = json!({ "name": "forum", "scopes": scopes });
+        let admin = self.admin().await;
+        let made = admin.post(self, "/api/v1/keys", body).await;
+        let made = made.expect_status(StatusCode::OK).json();
+        Login {
+            token: made["key"].as_str().expect("a key").to_owned(),
         }
     }
 
@@ -210,7 +251,7 @@ impl Answer {
                 .is_some_and(|detail| detail.ends_with('.')),
             "{problem}"
         );
-        let must_wait = matches!(status, 429 | 503);
+        let must_wait = matches!(status, 429 | 503) || code == "in_flight";
         assert_eq!(self.headers.contains_key("retry-after"), must_wait);
         self
     }
@@ -255,6 +296,17 @@ impl Login {
         .await
     }
 
+    pub async fn put(&self, world: &World, path: &str, body: Value) -> Answer {
+        let request = world.request(Method::PUT, path).bearer_auth(&self.token);
+        Answer::of(request.json(&body)).await
+    }
+
+    /// Publishes this, or what it leaves out from a plain notification, and returns the receipt.
+    pub async fn publish(&self, world: &World, said: Value) -> Value {
+        let answer = self.post(world, "/api/v1/notifications", draft(said)).await;
+        answer.expect_status(StatusCode::OK).json()
+    }
+
     /// Presses ADD AGE and returns the new age.
     pub async fn add_age(&self, world: &World) -> u64 {
         let answer = Answer::of(
@@ -273,4 +325,20 @@ impl Login {
             .as_u64()
             .expect("an age")
     }
+}
+
+/// A token as the forum signs it, issued then.
+pub fn forum_token(id: &str, issued_at: i64) -> String {
+    let claims = json!({ "sub": id, "iat": issued_at, "exp": issued_at + FORUM_TOKEN_S });
+    Signer::secret(FORUM_SECRET.as_bytes()).token(&claims)
+}
+
+/// A notification: `said`, and a kind and a title where it has none.
+pub fn draft(said: Value) -> Value {
+    let mut draft = json!({ "kind": "reply", "title": "Bob replied" });
+    let Value::Object(said) = said else {
+        panic!("a notification is an object");
+    };
+    draft.as_object_mut().expect("an object").extend(said);
+    draft
 }

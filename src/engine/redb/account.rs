@@ -1,9 +1,11 @@
 //! Accounts in the file.
 
+use jiff::Timestamp;
 use redb::ReadableTable;
 
 use super::tables::{Writing, decode, encode};
-use super::{session, storage};
+use super::{member, session, storage};
+use crate::config::Bounds;
 use crate::domain::account::{Account, Name, Role};
 use crate::domain::engine::Unless;
 use crate::domain::error::{Error, Result};
@@ -48,6 +50,7 @@ pub fn add(
         });
     }
     put(tables, account)?;
+    member::note(tables, &account.id())?;
     first.map_or(Ok(()), |first| session::put(tables, &account.id(), first))
 }
 
@@ -95,11 +98,18 @@ pub fn enable(tables: &mut Writing<'_>, name: &Name) -> Result<()> {
     put(tables, &account)
 }
 
-pub fn remove(tables: &mut Writing<'_>, events: &mut Vec<Event>, name: &Name) -> Result<()> {
+pub fn remove(
+    tables: &mut Writing<'_>,
+    events: &mut Vec<Event>,
+    name: &Name,
+    bounds: &Bounds,
+    now: Timestamp,
+) -> Result<()> {
     let member = existing(tables, name)?.id();
     tables.account.remove(name.key()).map_err(storage)?;
     tables.counter.remove(member.as_str()).map_err(storage)?;
-    session::end_all(tables, events, &member, None, EndReason::AccountRemoved)
+    session::end_all(tables, events, &member, None, EndReason::AccountRemoved)?;
+    member::forget(tables, events, &member, bounds, now)
 }
 
 pub fn existing(tables: &Writing<'_>, name: &Name) -> Result<Account> {

@@ -1,7 +1,15 @@
 //! The database: one redb file, one writer. Reads are transactions of their own and never wait.
 
 mod account;
+mod call;
 mod counter;
+mod inbox;
+mod inboxes;
+mod key;
+mod mailbox;
+mod member;
+mod notification;
+mod retention;
 mod session;
 mod tables;
 mod writer;
@@ -14,18 +22,20 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase as _, StorageBackend};
 
+use crate::config::Bounds;
 use crate::domain::account::{Account, Name};
 use crate::domain::counter::Counter;
 use crate::domain::engine::{Bus, Store, Unless};
 use crate::domain::error::{self, Error};
 use crate::domain::event::EndReason;
 use crate::domain::id::{self, MemberId};
+use crate::domain::key::Key;
 use crate::domain::session::{Session, SessionId};
-use tables::{META, Reading};
+use tables::{META, Reading, Writing};
 use writer::Writer;
 
 /// What this program writes. A file with a higher number is refused, one with a lower migrated.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 /// Bytes of pages kept in memory. redb's own default of 1 GiB is a small server's whole memory.
 const CACHE_BYTES: usize = 64 << 20;
 
@@ -33,6 +43,8 @@ const CACHE_BYTES: usize = 64 << 20;
 pub struct Redb {
     database: Arc<Database>,
     writer: Writer,
+    epoch: String,
+    bounds: Bounds,
 }
 
 impl Redb {
@@ -40,14 +52,15 @@ impl Redb {
     ///
     /// # Errors
     /// When the file cannot be opened, is in use, or was written by a newer program.
-    pub fn open(file: &Path, queue: usize, bus: Arc<dyn Bus>) -> Result<Self> {
+    pub fn open(file: &Path, queue: usize, bounds: Bounds, bus: Arc<dyn Bus>) -> Result<Self> {
         refuse_newer(file)?;
         let opened = builder().create(file);
         if matches!(opened, Err(DatabaseError::DatabaseAlreadyOpen)) {
             bail!("the database is in use by another process");
         }
         let database = opened.with_context(|| format!("cannot open {}", file.display()))?;
-        Self::on(database, queue, bus).with_context(|| format!("cannot use {}", file.display()))
+        Self::on(database, queue, bounds, bus)
+            .with_context(|| format!("cannot use {}", file.display()))
     }
 
     /// Opens a database on a storage of the caller's making, such as one that fails.
@@ -57,16 +70,24 @@ impl Redb {
     pub fn open_backend(
         storage: impl StorageBackend,
         queue: usize,
+        bounds: Bounds,
         bus: Arc<dyn Bus>,
     ) -> Result<Self> {
-        Self::on(builder().create_with_backend(storage)?, queue, bus)
+        let database = builder().create_with_backend(storage)?;
+        Self::on(database, queue, bounds, bus)
     }
 
-    fn on(database: Database, queue: usize, bus: Arc<dyn Bus>) -> Result<Self> {
+    fn on(database: Database, queue: usize, bounds: Bounds, bus: Arc<dyn Bus>) -> Result<Self> {
         prepare(&database)?;
+        let epoch = tables::epoch(&database.begin_read()?)?;
         let database = Arc::new(database);
         let writer = Writer::start(Arc::clone(&database), queue, bus)?;
-        Ok(Self { database, writer })
+        Ok(Self {
+            database,
+            writer,
+            epoch,
+            bounds,
+        })
     }
 
     fn read<T>(&self, read: impl FnOnce(&Reading) -> error::Result<T>) -> error::Result<T> {
@@ -104,21 +125,35 @@ fn check_schema(schema: Option<u32>) -> Result<()> {
     }
 }
 
-/// Makes the tables of a new file. Its epoch is drawn for it, and again by every restore, so that
-/// a cursor from elsewhere never fits.
+/// Makes the tables of a new file, or those an older one lacks. A file's epoch is drawn for it,
+/// and again by every restore, so that a cursor from elsewhere never fits.
 fn prepare(database: &Database) -> Result<()> {
     let schema = tables::schema(&database.begin_read()?)?;
-    if schema.is_some() {
-        return check_schema(schema);
+    check_schema(schema)?;
+    if schema == Some(SCHEMA) {
+        return Ok(());
     }
     let transaction = writer::begin(database)?;
-    tables::create(&transaction)?;
     {
         let mut meta = transaction.open_table(META)?;
+        if schema.is_none() {
+            meta.insert("epoch", id::random().as_str())?;
+        }
         meta.insert("schema", SCHEMA.to_string().as_str())?;
-        meta.insert("epoch", id::random().as_str())?;
+        // What is new in schema 2: inboxes, and that every account has been seen.
+        let mut tables = Writing::new(&transaction)?;
+        for account in account::all(&tables.account)? {
+            member::note(&mut tables, &account.id())?;
+        }
     }
     transaction.commit()?;
+    if let Some(schema) = schema {
+        tracing::info!(
+            from = schema,
+            to = SCHEMA,
+            "the database was brought up to date"
+        );
+    }
     Ok(())
 }
 
@@ -180,10 +215,10 @@ impl Store for Redb {
             .await
     }
 
-    async fn remove_account(&self, name: &Name) -> error::Result<()> {
-        let name = name.clone();
+    async fn remove_account(&self, name: &Name, now: Timestamp) -> error::Result<()> {
+        let (name, bounds) = (name.clone(), self.bounds);
         self.writer
-            .write(move |tables, events| account::remove(tables, events, &name))
+            .write(move |tables, events| account::remove(tables, events, &name, &bounds, now))
             .await
     }
 
@@ -233,6 +268,33 @@ impl Store for Redb {
         let member = member.clone();
         self.writer
             .write(move |tables, events| counter::increment(tables, events, &member, now))
+            .await
+    }
+
+    async fn key(&self, id: &str) -> error::Result<Option<Key>> {
+        self.read(|tables| key::get(&tables.key, id))
+    }
+
+    async fn keys(&self) -> error::Result<Vec<Key>> {
+        self.read(|tables| key::all(&tables.key))
+    }
+
+    async fn add_key(&self, key: Key, max: usize) -> error::Result<()> {
+        self.writer
+            .write(move |tables, _| key::add(tables, &key, max))
+            .await
+    }
+
+    fn touch_key(&self, id: &str, at: Timestamp) {
+        let id = id.to_owned();
+        self.writer
+            .write_unheard(move |tables, _| key::touch(tables, &id, at));
+    }
+
+    async fn remove_key(&self, id: &str) -> error::Result<()> {
+        let id = id.to_owned();
+        self.writer
+            .write(move |tables, _| key::remove(tables, &id))
             .await
     }
 

@@ -3,6 +3,9 @@
 //! A row is a version byte, then its fields in bincode's standard configuration. Rows are types
 //! of their own, so that the wire can change without the file and the file without the wire.
 
+mod inbox;
+mod outside;
+
 use bincode::{Decode, Encode};
 use jiff::Timestamp;
 use redb::{ReadOnlyTable, ReadTransaction, Table, TableDefinition, TableError, WriteTransaction};
@@ -12,6 +15,7 @@ use crate::domain::account::{Account, Name, Role};
 use crate::domain::counter::Counter;
 use crate::domain::error::{Error, Result};
 use crate::domain::session::{Session, SessionId};
+pub use inbox::{Entry, Kept, Ledger, Logged};
 
 /// What the file is: `schema`, `epoch`.
 pub const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
@@ -22,46 +26,82 @@ const SESSION: TableDefinition<(&str, &str), &[u8]> = TableDefinition::new("sess
 /// Member id -> [`CounterRow`].
 const COUNTER: TableDefinition<&str, &[u8]> = TableDefinition::new("counter");
 
+/// Member id -> [`Ledger`]: everybody ever seen.
+const MEMBER: TableDefinition<&str, &[u8]> = TableDefinition::new("member");
+/// Member id and item id -> [`Kept`].
+const ITEM: TableDefinition<(&str, u128), &[u8]> = TableDefinition::new("item");
+/// Member id, item id and number -> [`Content`]: the older parts of a folded item.
+const PART: TableDefinition<(&str, u128, u32), &[u8]> = TableDefinition::new("part");
+/// Member id, tag, state and `seq` -> item id: every way a member's items are looked for.
+const SHELF: TableDefinition<(&str, &str, u8, u64), u128> = TableDefinition::new("shelf");
+/// Handle, member id, item id and part: every way a forum takes back what it published.
+const HANDLE: TableDefinition<(&str, &str, u128, u32), ()> = TableDefinition::new("handle");
+/// Member id and `seq` -> [`Logged`].
+const LOG: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("log");
+/// Milliseconds, member id and item id: what expires, the soonest first.
+const ITEM_DUE: TableDefinition<(i64, &str, u128), ()> = TableDefinition::new("item_due");
+/// Member id -> [`Muted`].
+const MUTED: TableDefinition<&str, &[u8]> = TableDefinition::new("muted");
+/// Key id -> [`Key`].
+const KEY: TableDefinition<&str, &[u8]> = TableDefinition::new("key");
+/// Call id -> [`Record`].
+const CALL: TableDefinition<&str, &[u8]> = TableDefinition::new("call");
+/// Milliseconds and call id: when a record may go.
+const CALL_DUE: TableDefinition<(i64, &str), ()> = TableDefinition::new("call_due");
+/// Item id -> [`Broadcast`].
+const BROADCAST: TableDefinition<u128, &[u8]> = TableDefinition::new("broadcast");
+
 /// Bytes of a decoded row. No row comes near it; a torn length must not reserve memory.
-const ROW_BYTES_MAX: usize = 1 << 20;
+const ROW_BYTES_MAX: usize = 4 << 20;
 
-/// The tables, for reading.
-pub struct Reading {
-    pub account: ReadOnlyTable<&'static str, &'static [u8]>,
-    pub session: ReadOnlyTable<(&'static str, &'static str), &'static [u8]>,
-    pub counter: ReadOnlyTable<&'static str, &'static [u8]>,
+/// The tables, for reading and for the writer, listed once.
+macro_rules! tables {
+    ($($name:ident: $table:ident, $key:ty => $value:ty;)*) => {
+        /// The tables, for reading.
+        #[expect(dead_code, reason = "parts and handles are only for the writer")]
+        pub struct Reading {
+            $(pub $name: ReadOnlyTable<$key, $value>,)*
+        }
+
+        impl Reading {
+            pub fn new(transaction: &ReadTransaction) -> Result<Self> {
+                Ok(Self {
+                    $($name: transaction.open_table($table).map_err(storage)?,)*
+                })
+            }
+        }
+
+        /// The tables, for the writer.
+        pub struct Writing<'t> {
+            $(pub $name: Table<'t, $key, $value>,)*
+        }
+
+        impl<'t> Writing<'t> {
+            pub fn new(transaction: &'t WriteTransaction) -> Result<Self> {
+                Ok(Self {
+                    $($name: transaction.open_table($table).map_err(storage)?,)*
+                })
+            }
+        }
+    };
 }
 
-impl Reading {
-    pub fn new(transaction: &ReadTransaction) -> Result<Self> {
-        Ok(Self {
-            account: transaction.open_table(ACCOUNT).map_err(storage)?,
-            session: transaction.open_table(SESSION).map_err(storage)?,
-            counter: transaction.open_table(COUNTER).map_err(storage)?,
-        })
-    }
-}
-
-/// The tables, for the writer.
-pub struct Writing<'t> {
-    pub account: Table<'t, &'static str, &'static [u8]>,
-    pub session: Table<'t, (&'static str, &'static str), &'static [u8]>,
-    pub counter: Table<'t, &'static str, &'static [u8]>,
-}
-
-impl<'t> Writing<'t> {
-    pub fn new(transaction: &'t WriteTransaction) -> Result<Self> {
-        Ok(Self {
-            account: transaction.open_table(ACCOUNT).map_err(storage)?,
-            session: transaction.open_table(SESSION).map_err(storage)?,
-            counter: transaction.open_table(COUNTER).map_err(storage)?,
-        })
-    }
-}
-
-/// Makes every table, so that readers find them in an empty file.
-pub fn create(transaction: &WriteTransaction) -> Result<()> {
-    Writing::new(transaction).map(drop)
+tables! {
+    account: ACCOUNT, &'static str => &'static [u8];
+    session: SESSION, (&'static str, &'static str) => &'static [u8];
+    counter: COUNTER, &'static str => &'static [u8];
+    member: MEMBER, &'static str => &'static [u8];
+    item: ITEM, (&'static str, u128) => &'static [u8];
+    part: PART, (&'static str, u128, u32) => &'static [u8];
+    shelf: SHELF, (&'static str, &'static str, u8, u64) => u128;
+    handle: HANDLE, (&'static str, &'static str, u128, u32) => ();
+    log: LOG, (&'static str, u64) => &'static [u8];
+    item_due: ITEM_DUE, (i64, &'static str, u128) => ();
+    muted: MUTED, &'static str => &'static [u8];
+    key: KEY, &'static str => &'static [u8];
+    call: CALL, &'static str => &'static [u8];
+    call_due: CALL_DUE, (i64, &'static str) => ();
+    broadcast: BROADCAST, u128 => &'static [u8];
 }
 
 /// The file's schema, or `None` when it is new.
@@ -75,6 +115,14 @@ pub fn schema(transaction: &ReadTransaction) -> anyhow::Result<Option<u32>> {
     let schema = schema
         .ok_or_else(|| anyhow::anyhow!("it is no database of Bellrope: its schema is missing"))?;
     Ok(Some(schema.value().parse()?))
+}
+
+/// The file's epoch: drawn for a new one, and again by every restore.
+pub fn epoch(transaction: &ReadTransaction) -> anyhow::Result<String> {
+    let meta = transaction.open_table(META)?;
+    let epoch = meta.get("epoch")?;
+    let epoch = epoch.ok_or_else(|| anyhow::anyhow!("its epoch is missing"))?;
+    Ok(epoch.value().to_owned())
 }
 
 /// What is kept of a noun, and how it is written down.

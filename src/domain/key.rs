@@ -1,0 +1,157 @@
+//! API keys: what a forum's backend and an operator's scripts speak with.
+
+use std::fmt::Write as _;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::error::{Error, Result};
+use super::{Actor, App, id};
+
+/// Keys of one server. Each integration needs one; a list that nobody can read helps nobody.
+const KEYS_MAX: usize = 1000;
+/// Characters of a key's name.
+const NAME_CHARS: std::ops::RangeInclusive<usize> = 1..=64;
+/// Hexadecimal digits of a key's id: enough to be unique among a thousand.
+const ID_DIGITS: usize = 12;
+/// How exact `last_used_at` is: a note each minute, not a write each request.
+const TOUCH_EVERY: SignedDuration = SignedDuration::from_mins(1);
+/// What a key begins with, so that scanners for leaked secrets know it.
+pub const PREFIX: &str = "br_";
+
+/// What a key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Publish and retract notifications.
+    Publish,
+    /// Ask who is online.
+    Presence,
+    /// Act on members' inboxes: mark read, sign out, delete.
+    Inbox,
+    /// What an administrator may.
+    Admin,
+}
+
+impl Scope {
+    pub const ALL: [Self; 4] = [Self::Publish, Self::Presence, Self::Inbox, Self::Admin];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Publish => "publish",
+            Self::Presence => "presence",
+            Self::Inbox => "inbox",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// A key, as the store keeps it: without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    pub id: String,
+    pub name: String,
+    pub scopes: Vec<Scope>,
+    /// SHA-256 of the secret, which has 128 random bits: nothing slower would guard it better.
+    pub hash: [u8; 32],
+    pub created_at: Timestamp,
+    /// To the minute.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// Makes a key. The second part of the answer is the key itself, which nobody can show again.
+///
+/// # Errors
+/// `ScopeMissing`, `FieldInvalid`, `TooMany` keys (as `field_invalid`), `Busy`, `Storage`.
+pub async fn create(
+    app: &App,
+    actor: &Actor,
+    name: &str,
+    mut scopes: Vec<Scope>,
+) -> Result<(Key, String)> {
+    actor.require(Scope::Admin)?;
+    if !NAME_CHARS.contains(&name.chars().count()) || name.contains(char::is_control) {
+        let detail = "A key's name has 1 to 64 characters, none of them a control character.";
+        return Err(Error::field("name", detail));
+    }
+    scopes.sort_unstable();
+    scopes.dedup();
+    if scopes.is_empty() {
+        let detail = "A key needs at least one scope: publish, presence, inbox or admin.";
+        return Err(Error::field("scopes", detail));
+    }
+    let mut id = id::random();
+    id.truncate(ID_DIGITS);
+    let secret = id::random();
+    let shown = format!("{PREFIX}{id}_{secret}");
+    let key = Key {
+        id,
+        name: name.to_owned(),
+        scopes,
+        hash: Sha256::digest(&secret).into(),
+        created_at: app.clock.now(),
+        last_used_at: None,
+    };
+    app.store.add_key(key.clone(), KEYS_MAX).await?;
+    Ok((key, shown))
+}
+
+/// All keys, the oldest first.
+///
+/// # Errors
+/// `ScopeMissing`, `Storage`.
+pub async fn list(app: &App, actor: &Actor) -> Result<Vec<Key>> {
+    actor.require(Scope::Admin)?;
+    app.store.keys().await
+}
+
+/// From now on the key opens nothing.
+///
+/// # Errors
+/// `ScopeMissing`, `NotFound`, `Busy`, `Storage`.
+pub async fn revoke(app: &App, actor: &Actor, id: &str) -> Result<()> {
+    actor.require(Scope::Admin)?;
+    app.store.remove_key(id).await
+}
+
+/// The key behind a bearer token that begins with [`PREFIX`].
+///
+/// # Errors
+/// `TokenInvalid` (also for one that was revoked: it left no trace), `Storage`.
+pub async fn verify(app: &App, token: &str) -> Result<Key> {
+    let refused = || Error::TokenInvalid("there is no such API key");
+    let parts = token
+        .strip_prefix(PREFIX)
+        .and_then(|rest| rest.split_once('_'));
+    let (id, secret) = parts.ok_or_else(refused)?;
+    let key = app.store.key(id).await?.ok_or_else(refused)?;
+    let hash: [u8; 32] = Sha256::digest(secret).into();
+    if !bool::from(hash.ct_eq(&key.hash)) {
+        return Err(refused());
+    }
+    let now = app.clock.now();
+    if key
+        .last_used_at
+        .is_none_or(|used| now.duration_since(used) >= TOUCH_EVERY)
+    {
+        app.store.touch_key(&key.id, now);
+    }
+    Ok(key)
+}
+
+/// Whether a bearer token is an API key that opens something.
+pub async fn is_good(app: &App, token: &str) -> bool {
+    token.starts_with(PREFIX) && verify(app, token).await.is_ok()
+}
+
+/// A hash in hexadecimal, for keys of maps and tables.
+#[must_use]
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,67 @@
+//! What a forum's backend does to its members: read for them, sign them out, let them go; and who
+//! is online.
+
+use std::collections::BTreeMap;
+
+use super::error::{Error, Result};
+use super::event::EndReason;
+use super::id::MemberId;
+use super::inbox::{self, Act, Selector, Standing};
+use super::key::Scope;
+use super::{Actor, App};
+
+/// Members that one question about presence may name.
+const PRESENCE_MAX: usize = 1000;
+
+/// Marks a member's items read: they opened the topic.
+///
+/// # Errors
+/// `ScopeMissing`, `FieldInvalid`, `Busy`, `Storage`.
+pub async fn read(app: &App, actor: &Actor, id: &str, selector: Selector) -> Result<Standing> {
+    actor.require(Scope::Inbox)?;
+    inbox::change_of(app, MemberId::parse(id, "id")?, Act::Read, selector).await
+}
+
+/// Refuses the forum tokens a member has until now, and ends their sessions and sockets.
+///
+/// # Errors
+/// `ScopeMissing`, `FieldInvalid`, `Busy`, `Storage`.
+pub async fn sign_out(app: &App, actor: &Actor, id: &str) -> Result<()> {
+    actor.require(Scope::Inbox)?;
+    let member = MemberId::parse(id, "id")?;
+    app.store
+        .sign_out(&member, EndReason::SignedOut, app.clock.now())
+        .await
+}
+
+/// Forgets a member's inbox and signs them out. An own account itself stays: removing that is for
+/// administrators.
+///
+/// # Errors
+/// `ScopeMissing`, `FieldInvalid`, `NotFound`, `Busy`, `Storage`.
+pub async fn forget(app: &App, actor: &Actor, id: &str) -> Result<()> {
+    actor.require(Scope::Inbox)?;
+    let member = MemberId::parse(id, "id")?;
+    app.store.forget(&member, app.clock.now()).await
+}
+
+/// How many sockets each of these members has open.
+///
+/// # Errors
+/// `ScopeMissing`, `FieldInvalid`.
+pub async fn presence(
+    app: &App,
+    actor: &Actor,
+    ids: &[String],
+) -> Result<BTreeMap<MemberId, usize>> {
+    actor.require(Scope::Presence)?;
+    if ids.len() > PRESENCE_MAX {
+        let detail = format!("At most {PRESENCE_MAX} ids at once.");
+        return Err(Error::field("users", detail));
+    }
+    let members: Result<Vec<MemberId>> =
+        ids.iter().map(|id| MemberId::parse(id, "users")).collect();
+    let members = members?;
+    let sockets = app.bus.sockets(&members).await;
+    Ok(members.into_iter().zip(sockets).collect())
+}

@@ -63,6 +63,16 @@ pub struct Bounds {
     pub inbox_age_max: Duration,
 }
 
+impl Bounds {
+    /// For whoever only visits a database: nothing in it is too much.
+    pub const NONE: Self = Self {
+        log_changes_max: usize::MAX,
+        log_age_max: Duration::MAX,
+        inbox_items_max: usize::MAX,
+        inbox_age_max: Duration::MAX,
+    };
+}
+
 impl Default for Bounds {
     fn default() -> Self {
         Self {

@@ -64,7 +64,6 @@ pub fn app(config: &Config, engine: Engine, clock: Clock, secret: &[u8]) -> Resu
         Some(forum) => {
             forum.ensure_secret_is_not(secret)?;
             let forum = Forum::new(forum).map_err(anyhow::Error::msg)?;
-            jwks::read(&forum)?;
             Some(Arc::new(forum))
         }
         None => None,
@@ -83,6 +82,14 @@ pub fn app(config: &Config, engine: Engine, clock: Clock, secret: &[u8]) -> Resu
         setup: setup::Setup::default(),
         stopping: false.into(),
     })
+}
+
+/// Reads the forum's set of keys, where it is in a file.
+///
+/// # Errors
+/// When it cannot be read, or holds no key that fits.
+pub fn read_forum_keys(app: &App) -> Result<()> {
+    app.forum.as_ref().map_or(Ok(()), |forum| jwks::read(forum))
 }
 
 /// Opens the database in the data folder and starts serving it.
@@ -115,6 +122,7 @@ pub async fn start_on(
     engine: Engine,
 ) -> Result<Server> {
     let app = Arc::new(app(config, engine, clock, &folder.secret()?)?);
+    read_forum_keys(&app)?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!(
             "cannot listen on {}; is another server there?",

@@ -22,6 +22,11 @@ export class Problem extends Error {
   }
 }
 
+/** Also one that came through the inbox's client, which has a class of its own. */
+export function isProblem(reason: unknown): reason is Problem {
+  return reason instanceof Error && 'code' in reason && 'outcomeUnknown' in reason
+}
+
 export interface Guard {
   token(): string | null
   lost(code: LostCode): void
@@ -36,7 +41,9 @@ export function guardWith(next: Guard): void {
 
 /** Requests that need a session. */
 export const get = <T>(path: string) => ask<T>('GET', path, undefined, guard.token())
-export const post = <T>(path: string, body?: object) => ask<T>('POST', path, body, guard.token())
+export const post = <T>(path: string, body?: object, headers?: Record<string, string>) =>
+  ask<T>('POST', path, body, guard.token(), headers)
+export const put = <T>(path: string, body: object) => ask<T>('PUT', path, body, guard.token())
 export const remove = <T>(path: string) => ask<T>('DELETE', path, undefined, guard.token())
 
 /** Requests of somebody who has no session yet: their 401 is about what was typed, never about a session. */
@@ -48,8 +55,9 @@ async function ask<T>(
   path: string,
   body: object | undefined,
   token: string | null,
+  more: Record<string, string> = {},
 ): Promise<T> {
-  const headers = new Headers({ Accept: 'application/json' })
+  const headers = new Headers({ Accept: 'application/json', ...more })
   if (token !== null) headers.set('Authorization', `Bearer ${token}`)
   if (body !== undefined) headers.set('Content-Type', 'application/json')
   let answer: Response

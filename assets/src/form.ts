@@ -7,8 +7,13 @@ import { useProblemWords } from './i18n/problem'
 /** The server's rule too; said here first, before a password is sent and hashed in vain. */
 const password_bytes_min = 8
 
-/** `place` is the page whose own words for problems come first; `newPassword` the field that has to be long enough. */
-export function useForm<Field extends string>(options: { place?: string; newPassword?: Field } = {}) {
+/**
+ * `place` is the page whose own words for problems come first; `newPassword` the field that has to be long enough;
+ * `optional` are fields that may stay empty, but where a problem of theirs is shown all the same.
+ */
+export function useForm<Field extends string>(
+  options: { place?: string; newPassword?: Field; optional?: readonly Field[] } = {},
+) {
   const { t } = useI18n()
   const words = useProblemWords()
   const busy = ref(false)
@@ -18,22 +23,25 @@ export function useForm<Field extends string>(options: { place?: string; newPass
 
   const error = computed(() => {
     const found = problem.value
-    if (!found || (found.field && fields.includes(found.field))) return ''
+    if (!found || fields.includes(fieldOf(found))) return ''
     return words(found, options.place)
   })
 
   function errorOf(field: Field): string {
     const found = wrong.value[field]
     if (found) return t(`field.${found}`)
-    return problem.value?.field === field ? words(problem.value, options.place) : ''
+    return problem.value && fieldOf(problem.value) === field ? words(problem.value, options.place) : ''
   }
 
-  async function submit(values: Record<Field, string>, send: () => Promise<unknown>): Promise<boolean> {
+  async function submit(
+    values: Partial<Record<Field, string>>,
+    send: () => Promise<unknown>,
+  ): Promise<boolean> {
     if (busy.value) return false
-    fields = Object.keys(values)
+    fields = [...Object.keys(values), ...(options.optional ?? [])]
     problem.value = null
     wrong.value = {}
-    for (const [field, value] of Object.entries<string>(values)) {
+    for (const [field, value] of Object.entries(values) as [string, string][]) {
       if (value === '') wrong.value[field] = 'empty'
       else if (field === options.newPassword && bytes(value) < password_bytes_min)
         wrong.value[field] = 'short'
@@ -56,6 +64,11 @@ export function useForm<Field extends string>(options: { place?: string; newPass
   }
 
   return { busy, error, errorOf, submit }
+}
+
+/** The field at fault; of one inside another, `actor.id`, the outer one. */
+function fieldOf(problem: Problem): string {
+  return problem.field?.split('.')[0] ?? ''
 }
 
 function bytes(text: string): number {

@@ -11,10 +11,24 @@ declare module 'vue-router' {
 }
 
 const members = () => import('./views/member')
+const admins = () => import('./views/admin')
 
 const routes: RouteRecordRaw[] = [
+  { path: '/', redirect: { name: 'inbox' } },
   {
-    path: '/',
+    path: '/inbox',
+    name: 'inbox',
+    component: async () => (await members()).InboxView,
+    meta: { for: 'member' },
+  },
+  {
+    path: '/inbox/mutes',
+    name: 'mute',
+    component: async () => (await members()).MuteView,
+    meta: { for: 'member' },
+  },
+  {
+    path: '/counter',
     name: 'counter',
     component: async () => (await members()).CounterView,
     meta: { for: 'member' },
@@ -29,6 +43,18 @@ const routes: RouteRecordRaw[] = [
     path: '/account',
     name: 'account',
     component: async () => (await members()).AccountView,
+    meta: { for: 'member' },
+  },
+  {
+    path: '/keys',
+    name: 'key',
+    component: async () => (await admins()).KeyView,
+    meta: { for: 'member' },
+  },
+  {
+    path: '/publish',
+    name: 'publish',
+    component: async () => (await admins()).PublishView,
     meta: { for: 'member' },
   },
   { path: '/login', name: 'login', component: () => import('./views/LoginView.vue'), meta: { for: 'guest' } },
@@ -62,7 +88,7 @@ router.beforeEach((to) => {
   const account = useAccount()
   if (to.meta.for === 'member' && account.token === null)
     return { name: 'login', query: backQuery(to.fullPath) }
-  if (to.meta.for === 'guest' && account.token !== null) return { name: 'counter' }
+  if (to.meta.for === 'guest' && account.token !== null) return { name: 'inbox' }
   return true
 })
 
@@ -76,5 +102,5 @@ router.onError(async (_error, to) => {
 
 /** The start page is where a login leads anyway, so its address stays short. */
 export function backQuery(path: string): { back?: string } {
-  return path === '/' ? {} : { back: path }
+  return path === '/inbox' ? {} : { back: path }
 }

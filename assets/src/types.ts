@@ -27,12 +27,35 @@ export interface Session {
   current: boolean
 }
 
+export const scopes = ['publish', 'presence', 'inbox', 'admin'] as const
+export type Scope = (typeof scopes)[number]
+
+export interface Key {
+  id: string
+  name: string
+  scopes: Scope[]
+  created_at: string
+  last_used_at: string | null
+}
+
+/** What a publish came to, for one recipient. `seq` is null for what is pushed and not kept. */
+export type Outcome =
+  | { to: string; seq: number | null; unread: number; sockets: number }
+  | { to: string; error: { code: string; detail?: string } }
+
+export interface Receipt {
+  id: string
+  /** One for each recipient, or, where they are many, their sums. */
+  results: Outcome[] | { delivered: number; sockets: number; errors: number }
+  replayed: boolean
+}
+
 export interface Server {
   version: string
   registration: 'open' | 'closed'
 }
 
-/** Every code a problem of the account routes can carry; each has words in both languages (i18n.spec.ts sees to it). */
+/** Every code a problem can carry; each has words in both languages (i18n.spec.ts sees to it). */
 export const serverCodes = [
   'malformed',
   'token_missing',
@@ -40,13 +63,19 @@ export const serverCodes = [
   'token_expired',
   'token_revoked',
   'login_failed',
+  'scope_missing',
+  'not_a_member',
   'not_an_account',
   'origin_refused',
   'registration_closed',
   'not_found',
   'exists',
+  'in_flight',
   'too_large',
   'field_invalid',
+  'idempotency_mismatch',
+  'wrong_member',
+  'muted',
   'too_many',
   'too_slow',
   'busy',
@@ -66,3 +95,8 @@ export const lostCodes = [
   'elsewhere',
 ] as const
 export type LostCode = (typeof lostCodes)[number]
+
+/** What to say of a session by the reason its sockets were given (`session.ended`). */
+export function lostBy(reason: string): LostCode {
+  return reason === 'expired' ? 'token_expired' : reason === 'logged_out' ? 'elsewhere' : 'token_revoked'
+}

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
-use crate::config::Config;
+use crate::config::{Bounds, Config};
 use crate::domain::Client;
 use crate::domain::clock::Clock;
 use crate::http::Http;
@@ -54,8 +54,16 @@ impl Control {
                     .context("cannot reach the running server; are you its user, or root?");
             }
         }
+        // The server's own bounds may be others than this command's: only it takes anything away.
+        let config = &Config {
+            bounds: Bounds::NONE,
+            ..config.clone()
+        };
         let engine = serve::open(&folder, config)?;
         let app = serve::app(config, engine, Clock::default(), &folder.secret()?)?;
+        if let Err(error) = serve::read_forum_keys(&app) {
+            eprintln!("bellrope: {error:#}; its members' tokens cannot be checked");
+        }
         Ok(Self::Here(Box::new(Http::new(Arc::new(app)))))
     }
 

@@ -165,7 +165,7 @@ fn here(place: Place) -> Settings {
     Settings {
         data: place.data,
         config: place.config,
-        ..Settings::default()
+        ..Settings::of_environment()
     }
 }
 

@@ -64,11 +64,10 @@ pub async fn run(config: &Config, asked: Notification) -> Result<()> {
     let mut out = std::io::stdout().lock();
     if as_json {
         writeln!(out, "{receipt:#}")?;
-        return Ok(());
     }
     match &receipt["results"] {
         Value::Array(results) => {
-            for result in results {
+            for result in results.iter().filter(|_| !as_json) {
                 let to = result["to"].as_str().unwrap_or_default();
                 match result["error"]["code"].as_str() {
                     Some(code) => writeln!(out, "{to}: refused, {code}")?,
@@ -83,6 +82,7 @@ pub async fn run(config: &Config, asked: Notification) -> Result<()> {
                 bail!("nobody got it");
             }
         }
+        _ if as_json => {}
         sums => writeln!(
             out,
             "{} members, told to {} sockets; {} refused",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, FromArgMatches as _, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::forum::{Algorithm, FileName, Jwks, Secret};
@@ -119,6 +119,16 @@ pub struct Settings {
     #[arg(long, env = "BELLROPE_CONFIG", value_name = "FILE")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
+}
+
+impl Settings {
+    /// What the environment says, for commands whose flags are their own.
+    #[must_use]
+    pub fn of_environment() -> Self {
+        let command = Self::augment_args(clap::Command::new("environment")).no_binary_name(true);
+        let matches = command.get_matches_from::<_, &str>([]);
+        Self::from_arg_matches(&matches).unwrap_or_default()
+    }
 }
 
 /// Which server a command is about: the two settings every command shares.

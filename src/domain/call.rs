@@ -54,7 +54,7 @@ impl Call {
 pub struct Record {
     pub call: Call,
     pub at: Timestamp,
-    /// The [`Outcome`] as JSON.
+    /// The outcome as JSON.
     pub outcome: String,
 }
 

@@ -3,7 +3,7 @@
 //! A [`Store`] method is one atomic product operation. A write resolves only after its commit is
 //! on disk; its events then reach the [`Bus`] in commit order.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -217,7 +217,7 @@ pub trait Bus: Send + Sync {
     async fn send(&self, events: Vec<Event>);
 
     /// Everything published from now on, a commit's events at a time, in order.
-    fn subscribe(&self) -> mpsc::Receiver<Vec<Event>>;
+    fn subscribe(&self) -> mpsc::Receiver<Arc<[Event]>>;
 
     /// From now on this node's sockets are asked as well.
     fn attend(&self, presence: Weak<dyn Presence>);

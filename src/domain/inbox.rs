@@ -3,6 +3,8 @@
 mod change;
 mod retention;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -23,8 +25,12 @@ const IDS_MAX: usize = 1000;
 const MUTED_MAX: usize = 200;
 /// Bytes of one such word: as long as a group may be.
 const MUTED_BYTES_MAX: usize = 255;
-/// Bytes of a replay. A client further behind than this loads the inbox afresh, which is less.
-pub const REPLAY_BYTES_MAX: usize = 256 << 10;
+/// Bytes of an answer with a replay. A client further behind than this loads the inbox afresh, which
+/// is less.
+const READY_BYTES_MAX: usize = 256 << 10;
+/// Bytes of its changes: what is left beside who it is for and how the inbox stands. Of that the
+/// longest is a name, which has 200 characters.
+pub const REPLAY_BYTES_MAX: usize = READY_BYTES_MAX - (4 << 10);
 /// Actors an item names; the rest are counted.
 pub const ACTORS_MAX: usize = 5;
 
@@ -34,8 +40,8 @@ pub struct Item {
     pub id: ItemId,
     /// Of the add or fold that put it where it is; none for what is transient.
     pub seq: Option<u64>,
-    /// The newest part's.
-    pub content: Content,
+    /// The newest part's. Shared by the recipients of one publish.
+    pub content: Arc<Content>,
     /// Distinct actors; a part without one counts one.
     pub count: u64,
     /// The newest, at most [`ACTORS_MAX`].
@@ -55,7 +61,7 @@ pub enum State {
 
 impl Item {
     #[must_use]
-    pub fn new(id: ItemId, seq: Option<u64>, content: Content, now: Timestamp) -> Self {
+    pub fn new(id: ItemId, seq: Option<u64>, content: Arc<Content>, now: Timestamp) -> Self {
         Self {
             id,
             seq,
@@ -66,11 +72,6 @@ impl Item {
             updated_at: now,
             state: State::Unread,
         }
-    }
-
-    #[must_use]
-    pub fn transient(id: ItemId, content: Content, now: Timestamp) -> Self {
-        Self::new(id, None, content, now)
     }
 }
 

@@ -5,6 +5,7 @@ mod everyone;
 mod receipt;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,6 @@ use super::id::{ItemId, MemberId};
 use super::inbox::Item;
 use super::key::Scope;
 use super::{Actor, App};
-use everyone::{broadcast, tell_everyone};
 use receipt::receipt;
 
 pub use everyone::{Broadcast, resume};
@@ -27,6 +27,8 @@ pub use receipt::{Delivery, Outcome, Receipt, Refused, Results, Sum};
 pub const RECIPIENTS_MAX: usize = 10_000;
 /// Notifications of one batch.
 pub const BATCH_MAX: usize = 1000;
+/// A pause of what takes several commits, when the write queue is full.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
 /// Parts that one commit retracts; more of them are several commits.
 const RETRACT_STEP: usize = 1000;
 /// Whom a notification is for.
@@ -80,7 +82,7 @@ pub struct Draft {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Publication {
     pub id: ItemId,
-    pub content: Content,
+    pub content: Arc<Content>,
     pub to: Vec<Recipient>,
 }
 
@@ -107,20 +109,31 @@ pub async fn publish(
     actor.require(Scope::Publish)?;
     let work = async {
         let mut draft = draft?;
+        if draft.to == To::Everyone
+            && let Some(begun) = everyone::begun(app, call).await?
+        {
+            return everyone::finish(app, begun).await;
+        }
         check::content(app, &mut draft.content)?;
+        let (id, now) = (ItemId::new(app.clock.now()), app.clock.now());
+        let content = Arc::new(draft.content);
         let members = match &draft.to {
             To::Everyone if draft.transient => {
-                return tell_everyone(app, draft.content, call).await;
+                return everyone::tell(app, id, content, call).await;
             }
-            To::Everyone => return broadcast(app, draft.content, call).await,
+            To::Everyone => return everyone::broadcast(app, id, content, call).await,
             To::Members(raw) => check::recipients(raw)?,
         };
+        let to = recipients(app, members).await;
+        let publication = Publication { id, content, to };
         if draft.transient {
-            return tell(app, draft.content, members, call).await;
+            let deliveries = app.store.look(&publication).await?;
+            let receipt = receipt(id, deliveries.clone());
+            note(app, call, now, &receipt).await?;
+            tell(app, &publication, &deliveries, now).await;
+            return Ok(receipt);
         }
-        let publication = address(app, draft.content, members).await;
-        let (id, now, call) = (publication.id, app.clock.now(), call.cloned());
-        let note = call.map(|call| -> Note {
+        let note = call.cloned().map(|call| -> Note {
             Box::new(move |deliveries| call::record(call, now, &receipt(id, deliveries.concat())))
         });
         let deliveries = app.store.publish(vec![publication], note, now).await?;
@@ -176,30 +189,33 @@ pub async fn publish_batch(
     let work = async {
         let drafts = drafts?;
         check::batch(&drafts)?;
-        let mut answers = Vec::new();
-        let mut publications = Vec::new();
-        let mut transients = Vec::new();
+        let now = app.clock.now();
+        let mut answers = Vec::with_capacity(drafts.len());
+        let (mut kept, mut transient) = (Vec::new(), Vec::new());
         for (at, draft) in drafts.into_iter().enumerate() {
-            match check::of_batch(app, draft) {
-                Ok((content, members, false)) => {
-                    let publication = address(app, content, members).await;
-                    answers.push(Ok(receipt(publication.id, Vec::new())));
-                    publications.push((at, publication));
+            let is_transient = draft.transient;
+            let (content, members) = match check::of_batch(app, draft) {
+                Ok(checked) => checked,
+                Err(error) => {
+                    answers.push(Err(Problem::from(error)));
+                    continue;
                 }
-                Ok((content, members, true)) => {
-                    let publication = address(app, content, members).await;
-                    answers.push(Ok(receipt(publication.id, Vec::new())));
-                    transients.push((at, publication));
-                }
-                Err(error) => answers.push(Err(Problem::from(error))),
+            };
+            let publication = Publication {
+                id: ItemId::new(now),
+                content: Arc::new(content),
+                to: recipients(app, members).await,
+            };
+            if is_transient {
+                let deliveries = app.store.look(&publication).await?;
+                answers.push(Ok(receipt(publication.id, deliveries.clone())));
+                transient.push((publication, deliveries));
+            } else {
+                answers.push(Ok(receipt(publication.id, Vec::new())));
+                kept.push((at, publication));
             }
         }
-        let now = app.clock.now();
-        for (at, publication) in &transients {
-            answers[*at] = Ok(receipt(publication.id, send(app, publication, now).await?));
-        }
-        let (places, publications): (Vec<usize>, Vec<Publication>) =
-            publications.into_iter().unzip();
+        let (places, kept): (Vec<usize>, Vec<Publication>) = kept.into_iter().unzip();
         let fill = move |mut answers: Vec<std::result::Result<Receipt, Problem>>,
                          deliveries: &[Vec<Delivery>]| {
             for (at, deliveries) in places.iter().zip(deliveries) {
@@ -213,39 +229,25 @@ pub async fn publish_batch(
             let (fill, answers) = (fill.clone(), answers.clone());
             Box::new(move |deliveries| call::record(call, now, &fill(answers, deliveries)))
         });
-        let deliveries = app.store.publish(publications, note, now).await?;
+        let deliveries = app.store.publish(kept, note, now).await?;
+        // Told once the call is recorded: another try must not tell it again.
+        for (publication, deliveries) in &transient {
+            tell(app, publication, deliveries, now).await;
+        }
         Ok(fill(answers, &deliveries))
     };
     call::once(app, call, work).await
 }
 
-async fn address(app: &App, content: Content, members: Vec<MemberId>) -> Publication {
+async fn recipients(app: &App, members: Vec<MemberId>) -> Vec<Recipient> {
     let sockets = app.bus.sockets(&members).await;
-    Publication {
-        id: ItemId::new(app.clock.now()),
-        content,
-        to: members
-            .into_iter()
-            .zip(sockets)
-            .map(|(member, sockets)| Recipient { member, sockets })
-            .collect(),
-    }
+    let recipients = members.into_iter().zip(sockets);
+    recipients
+        .map(|(member, sockets)| Recipient { member, sockets })
+        .collect()
 }
 
-/// A transient notification: told, not kept.
-async fn tell(
-    app: &App,
-    content: Content,
-    members: Vec<MemberId>,
-    call: Option<&Call>,
-) -> Result<Receipt> {
-    let now = app.clock.now();
-    let publication = address(app, content, members).await;
-    let receipt = receipt(publication.id, send(app, &publication, now).await?);
-    note(app, call, now, &receipt).await?;
-    Ok(receipt)
-}
-
+/// Records the answer of a call that keeps nothing else.
 async fn note(app: &App, call: Option<&Call>, now: Timestamp, receipt: &Receipt) -> Result<()> {
     match call {
         Some(call) => {
@@ -256,19 +258,16 @@ async fn note(app: &App, call: Option<&Call>, now: Timestamp, receipt: &Receipt)
     }
 }
 
-async fn send(app: &App, publication: &Publication, now: Timestamp) -> Result<Vec<Delivery>> {
-    let deliveries = app.store.look(publication).await?;
-    let item = Item::transient(publication.id, publication.content.clone(), now);
-    let item = Arc::new(item);
-    let reached = deliveries.iter().filter(
-        |delivery| matches!(delivery.outcome, Outcome::Delivered { sockets, .. } if sockets > 0),
-    );
+/// Tells those who are there what is not kept.
+async fn tell(app: &App, publication: &Publication, deliveries: &[Delivery], now: Timestamp) {
+    let content = Arc::clone(&publication.content);
+    let item = Arc::new(Item::new(publication.id, None, content, now));
+    let reached = deliveries.iter().filter(|delivery| delivery.is_heard());
     let events = reached.map(|delivery| Event::Transient {
         member: delivery.to.clone(),
         item: Arc::clone(&item),
     });
     app.bus.send(events.collect()).await;
-    Ok(deliveries)
 }
 
 /// What is taken back, from everybody who has it.
@@ -287,10 +286,15 @@ pub async fn retract(app: &App, actor: &Actor, what: &Retraction) -> Result<u64>
     actor.require(Scope::Publish)?;
     let mut retracted = 0;
     loop {
-        let step = app
-            .store
-            .retract(what, RETRACT_STEP, app.clock.now())
-            .await?;
+        let step = app.store.retract(what, RETRACT_STEP, app.clock.now());
+        let step = match step.await {
+            // What went before is retracted: it goes on rather than say that nothing was done.
+            Err(Error::Busy) if retracted > 0 => {
+                tokio::time::sleep(BUSY_PAUSE).await;
+                continue;
+            }
+            step => step?,
+        };
         retracted += step as u64;
         if step < RETRACT_STEP {
             return Ok(retracted);

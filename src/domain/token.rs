@@ -45,6 +45,18 @@ pub async fn verify_member(app: &App, token: &str) -> Result<Member> {
     }
 }
 
+/// The same for a socket, which would be ended at once if its token were only within the leeway.
+///
+/// # Errors
+/// As [`verify_member`].
+pub async fn verify_for_socket(app: &App, token: &str) -> Result<Member> {
+    let member = verify_member(app, token).await?;
+    if member.expires_at <= app.clock.now() {
+        return Err(Error::TokenExpired);
+    }
+    Ok(member)
+}
+
 /// Whether a member who was verified a moment ago still is one.
 ///
 /// # Errors
@@ -73,7 +85,7 @@ pub fn is_over(expires_at: Timestamp, now: Timestamp) -> bool {
 /// # Errors
 /// As [`verify_member`]; `WrongMember`.
 pub async fn refresh(app: &App, member: &Member, token: &str) -> Result<Member> {
-    let fresh = verify_member(app, token).await?;
+    let fresh = verify_for_socket(app, token).await?;
     let is_same_kind =
         std::mem::discriminant(&fresh.proof) == std::mem::discriminant(&member.proof);
     if fresh.id != member.id || !is_same_kind {

@@ -1,6 +1,6 @@
 //! The Bus inside one process.
 
-use std::sync::{Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
@@ -11,36 +11,40 @@ use crate::domain::id::MemberId;
 
 #[derive(Default)]
 pub struct Local {
-    subscribers: Mutex<Vec<mpsc::Sender<Vec<Event>>>>,
+    subscribers: Mutex<Vec<mpsc::Sender<Arc<[Event]>>>>,
     presence: Mutex<Option<Weak<dyn Presence>>>,
+}
+
+impl Local {
+    /// Copied out of the lock: whoever waits for a full one holds up nobody else.
+    fn listening(&self) -> Vec<mpsc::Sender<Arc<[Event]>>> {
+        let mut subscribers = self
+            .subscribers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        subscribers.retain(|subscriber| !subscriber.is_closed());
+        subscribers.clone()
+    }
 }
 
 #[async_trait]
 impl Bus for Local {
     fn publish(&self, events: Vec<Event>) {
-        let mut subscribers = self
-            .subscribers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        // One that was dropped has stopped listening. Nobody else takes the lock for long, and
-        // only the writer's thread is here, so waiting under it holds up nobody but the writer.
-        subscribers.retain(|subscriber| subscriber.blocking_send(events.clone()).is_ok());
-    }
-
-    async fn send(&self, events: Vec<Event>) {
-        // Cloned out of the lock, so that a full subscriber holds up only whoever sends.
-        let subscribers = self
-            .subscribers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        for subscriber in subscribers {
-            // One that was dropped has stopped listening.
-            let _ = subscriber.send(events.clone()).await;
+        let events: Arc<[Event]> = events.into();
+        for subscriber in self.listening() {
+            // One that was dropped since has stopped listening.
+            let _ = subscriber.blocking_send(Arc::clone(&events));
         }
     }
 
-    fn subscribe(&self) -> mpsc::Receiver<Vec<Event>> {
+    async fn send(&self, events: Vec<Event>) {
+        let events: Arc<[Event]> = events.into();
+        for subscriber in self.listening() {
+            let _ = subscriber.send(Arc::clone(&events)).await;
+        }
+    }
+
+    fn subscribe(&self) -> mpsc::Receiver<Arc<[Event]>> {
         let (tx, rx) = mpsc::channel(BUS_BATCHES_MAX);
         self.subscribers
             .lock()

@@ -71,7 +71,8 @@ pub struct ItemBody {
 
 impl From<Item> for ItemBody {
     fn from(item: Item) -> Self {
-        let content = item.content;
+        // Read for this answer alone, so nobody else has it.
+        let content = Arc::unwrap_or_clone(item.content);
         Self {
             id: item.id.to_string(),
             seq: item.seq,

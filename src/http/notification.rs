@@ -5,6 +5,7 @@ mod wire;
 use std::sync::Arc;
 
 use poem::Request;
+use poem::http::HeaderValue;
 use poem::web::Data;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
@@ -27,6 +28,8 @@ pub struct NotificationApi;
 
 /// The kind of a notification whose sender gives none.
 const KIND: &str = "message";
+/// What may stand in headers beside a text.
+const SAID_IN_HEADERS: [&str; 5] = ["title", "kind", "url", "key", "group"];
 
 type Reply<T> = std::result::Result<Json<T>, Problem>;
 
@@ -41,6 +44,19 @@ fn call(
     let operation = format!("{} {}", request.method(), request.original_uri().path());
     key.map(|key| Call::new(&caller.0, &operation, key, said))
         .transpose()
+}
+
+/// All that makes a text's call what it is: its query and headers as well, each behind its length.
+fn said_in_all(request: &Request, text: &[u8]) -> Vec<u8> {
+    let query = request.uri().query().unwrap_or_default().as_bytes();
+    let headers = SAID_IN_HEADERS.map(|name| request.headers().get(name));
+    let headers = headers.map(|said| said.map_or(&b""[..], HeaderValue::as_bytes));
+    let mut all = Vec::new();
+    for part in headers.into_iter().chain([query, text]) {
+        all.extend((part.len() as u64).to_le_bytes());
+        all.extend(part);
+    }
+    all
 }
 
 #[OpenApi(tag = "Tag::Notification")]
@@ -150,9 +166,12 @@ impl NotificationApi {
             content,
             transient: false,
         });
-        // What is in headers and the query makes the call what it is, like the text.
-        let bytes = format!("{draft:?}");
-        let call = call(&caller, request, key.0.as_deref(), bytes.as_bytes())?;
+        let call = call(
+            &caller,
+            request,
+            key.0.as_deref(),
+            &said_in_all(request, &body.0),
+        )?;
         let receipt = notification::publish(app.0, &caller.0, call.as_ref(), draft).await?;
         Ok(Json(receipt.into()))
     }

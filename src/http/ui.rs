@@ -19,7 +19,11 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// A file of the web app, or its page: the app finds its own way from the address.
 #[handler]
 pub fn page(request: &Request) -> Response {
-    let path = request.uri().path().trim_start_matches('/');
+    let path = match request.uri().path().trim_start_matches('/') {
+        // What a browser asks for on its own for a page that names no icon, such as an answer in JSON.
+        "favicon.ico" => "favicon.svg",
+        path => path,
+    };
     match file(request, path) {
         Some(response) => response,
         // A missing script or operation must not be answered with a page.

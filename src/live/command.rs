@@ -42,11 +42,16 @@ pub async fn sync(
     ack: AckSender,
 ) {
     let known = ear.ok_or(Error::TokenMissing);
-    let asked = known.and_then(|ear| Ok((ear, since.map_err(|e| malformed(&e))?)));
+    let asked = known.and_then(|ear| {
+        ear.allow()?;
+        Ok((ear, since.map_err(|e| malformed(&e))?))
+    });
     let (ear, since) = match asked {
         Ok(asked) => asked,
         Err(error) => return refuse(socket, ack, &error),
     };
+    // One answer at a time, so that they leave in the order of what they know.
+    let _turn = ear.turn().await;
     ear.ask();
     let cursor = Cursor {
         epoch: since.epoch,
@@ -88,14 +93,21 @@ pub async fn refresh(
 }
 
 async fn take(socket: &SocketRef, rope: &Rope, ear: &Ear, token: &str) -> Result<String> {
+    let _turn = ear.turn().await;
     let old = ear.member();
     let fresh = token::refresh(&rope.app, &old, push::bare(token)).await?;
     let expires_at = clock::shown(fresh.expires_at);
-    for room in rooms(&old) {
+    // Never out of the member's own room, not for a moment: what is told meanwhile would be lost.
+    let (before, now) = (rooms(&old), rooms(&fresh));
+    socket.join(now.clone());
+    for room in before.into_iter().filter(|room| !now.contains(room)) {
         socket.leave(room);
     }
-    socket.join(rooms(&fresh));
     ear.refreshed(fresh.clone());
+    // It may have gone meanwhile; then nobody else empties its rooms.
+    if !socket.connected() {
+        socket.leave_all();
+    }
     // It may have ended between the check and the join; nobody told this socket then.
     if !token::still_good(&rope.app, &fresh).await? {
         ended(socket.clone(), EndReason::Revoked);

@@ -5,6 +5,7 @@
 //! is dropped by its number. So a change is in the answer or follows it, never in neither.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,11 +14,19 @@ use socketioxide::extract::SocketRef;
 use super::PACKETS_MAX;
 use super::push::{emit, overflowed};
 use crate::domain::Member;
+use crate::domain::error::{Error, Result};
 use crate::domain::event::Event;
 use crate::domain::inbox::{Cursor, Ready};
 
+/// Answers to `inbox.sync` that a socket may ask for at once, and how many more each second. A client
+/// asks when it sees a gap, which is hardly ever.
+const ANSWERS_MAX: f64 = 32.0;
+const ANSWERS_A_SECOND: f64 = 4.0;
+
 /// One for each authenticated socket, kept with it.
 pub struct Ear {
+    /// Held by whoever answers the socket or changes what it is: one at a time.
+    turn: tokio::sync::Mutex<()>,
     /// What the client knew when it came.
     cursor: Option<Cursor>,
     inner: Mutex<Inner>,
@@ -31,6 +40,9 @@ struct Inner {
     /// The number of the last change the socket heard of.
     since: u64,
     held: Vec<Event>,
+    /// Answers it may ask for.
+    allowance: f64,
+    counted_at: Instant,
 }
 
 impl Ear {
@@ -41,11 +53,36 @@ impl Ear {
             asking: 1,
             since: 0,
             held: Vec::new(),
+            allowance: ANSWERS_MAX,
+            counted_at: Instant::now(),
         };
         Self {
+            turn: tokio::sync::Mutex::default(),
             cursor,
             inner: Mutex::new(inner),
         }
+    }
+
+    pub async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    /// Whether one more answer is in the socket's allowance. Each may have 256 KiB, and all that a
+    /// client does not read waits in memory.
+    ///
+    /// # Errors
+    /// `TooMany`.
+    pub fn allow(&self) -> Result<()> {
+        let mut inner = self.inner();
+        let now = Instant::now();
+        let earned = now.duration_since(inner.counted_at).as_secs_f64() * ANSWERS_A_SECOND;
+        inner.allowance = (inner.allowance + earned).min(ANSWERS_MAX);
+        inner.counted_at = now;
+        if inner.allowance < 1.0 {
+            return Err(Error::TooMany(Duration::from_secs(1)));
+        }
+        inner.allowance -= 1.0;
+        Ok(())
     }
 
     pub fn cursor(&self) -> Option<&Cursor> {
@@ -122,7 +159,11 @@ impl Inner {
                 }
                 emit(socket.clone(), "inbox.transient", &Told { item });
             }
-            _ => {}
+            // Known already; or nothing of the inbox.
+            Event::Changed { .. }
+            | Event::Counted { .. }
+            | Event::SessionsEnded { .. }
+            | Event::SignedOut { .. } => {}
         }
     }
 }

@@ -15,6 +15,7 @@ use socketioxide::handler::ConnectHandler as _;
 use socketioxide::operators::BroadcastOperators;
 use socketioxide::{ParserConfig, SocketIo};
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 
 use crate::domain::engine::Presence;
 use crate::domain::error::Error;
@@ -93,10 +94,12 @@ impl Live {
     }
 
     /// Tells the sockets what happens, in order, until the bus ends.
-    pub async fn push(self, mut events: mpsc::Receiver<Vec<Event>>) {
+    pub async fn push(self, mut events: mpsc::Receiver<Arc<[Event]>>) {
         while let Some(batch) = events.recv().await {
-            for event in &batch {
+            for event in batch.iter() {
                 push::tell(&self.io, event);
+                // A large batch does not keep the processor from everybody else.
+                tokio::task::consume_budget().await;
             }
         }
     }
@@ -105,6 +108,7 @@ impl Live {
     /// step with who comes and goes. Runs until it is dropped.
     pub async fn expire(self) {
         let mut tick = tokio::time::interval(EXPIRY_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
             let now = self.rope.app.clock.now();
@@ -181,7 +185,7 @@ async fn admit(
     if matches!(token, "" | "null" | "undefined") {
         return Ok(());
     }
-    match token::verify_member(&rope.app, token).await {
+    match token::verify_for_socket(&rope.app, token).await {
         Ok(member) => {
             let since = said("since", &auth.since).and_then(|since| since.parse().ok());
             let cursor = said("epoch", &auth.epoch)
@@ -213,6 +217,7 @@ fn connect(
     }
     async move {
         let Some(ear) = ear else { return };
+        let _turn = ear.turn().await;
         let member = ear.member();
         // The token may have ended between the check and the join; nobody told this socket then.
         let ready = async {

@@ -7,9 +7,15 @@ import { PASSWORD } from './world.mjs'
 export const REFUSED = /^console: Failed to load resource: the server responded with a status of 4\d\d/
 export const UNREACHED = /^console: (Failed to load resource: net::|WebSocket connection to .* failed)/
 
-/** And that a socket was given up while it was still being opened: the page had learnt meanwhile that its login is over. */
+/**
+ * And that a socket was given up while it was still being opened: the page had learnt meanwhile that its login is over, or,
+ * where one leaves with several tabs, the tab that holds the inbox's socket closed first and the next had just taken over.
+ */
 export const GIVEN_UP =
   /^console: WebSocket connection to .* failed: WebSocket is closed before the connection is established/
+
+/** The demo's page. A login that was on its way nowhere leads to the inbox. */
+export const COUNTER = '/counter'
 
 /** A fresh profile that may go nowhere but to the server. */
 export function visit(server, options) {
@@ -23,12 +29,12 @@ export async function login(page, name, password = PASSWORD) {
 }
 
 /** A visitor who has logged in by the form and hears the bell. */
-export async function member(server, name, { password, path = '/', ...options } = {}) {
+export async function member(server, name, { password, path = COUNTER, ...options } = {}) {
   const one = await visit(server, options)
   const page = await one.page(server.url + path)
   await login(page, name, password)
   await page.waitForSelector('nav')
-  if (path === '/') await isLive(page)
+  if (path === COUNTER) await isLive(page)
   return { one, page }
 }
 

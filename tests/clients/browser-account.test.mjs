@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
+  COUNTER,
   GIVEN_UP,
   REFUSED,
   addAge,
@@ -53,7 +54,7 @@ test('a forged login leads to the login page, and hears nothing', async () => {
     claims(token),
     'some other secret, long enough to be one',
   )
-  const { one, page } = await withToken(forged, '/')
+  const { one, page } = await withToken(forged, COUNTER)
   assert.match(await ledToLogin(page), /no longer valid/)
   assert.deepEqual(one.heard, [])
   await one.leave(REFUSED, GIVEN_UP)
@@ -62,7 +63,7 @@ test('a forged login leads to the login page, and hears nothing', async () => {
 test('logging out in one tab logs out the others, and logging in brings them back in', async () => {
   await server.user('add', 'ann', '--password-stdin')
   const { one, page } = await member(server, 'ann')
-  const other = await one.page(server.url)
+  const other = await one.page(server.url + COUNTER)
   await isLive(other)
   const token = await tokenOf(page)
   await page.goto(`${server.url}/account`)
@@ -73,8 +74,8 @@ test('logging out in one tab logs out the others, and logging in brings them bac
   await login(page, 'ann')
   await isLive(page)
   await isLive(other)
-  assert.equal(pathOf(other), '/')
-  await one.leave(REFUSED)
+  assert.equal(pathOf(other), COUNTER)
+  await one.leave(REFUSED, GIVEN_UP)
 })
 
 test('the sessions page ends another session at once, and only that one', async () => {
@@ -157,7 +158,7 @@ test('the language is the browser’s until another is chosen, and then that one
 test('the appearance is the system’s until another is chosen, in all tabs and before the first paint', async () => {
   await server.user('add', 'lin', '--password-stdin')
   const { one, page } = await member(server, 'lin', { path: '/account', colorScheme: 'light' })
-  const other = await one.page(server.url)
+  const other = await one.page(server.url + COUNTER)
   const brightness = (tab) =>
     tab.evaluate(() => {
       const [r, g, b] = getComputedStyle(document.body).backgroundColor.match(/\d+/g).map(Number)
@@ -178,5 +179,5 @@ test('the appearance is the system’s until another is chosen, in all tabs and 
     'the theme, early',
   )
   await eventually(() => brightness(page), 'dark')
-  await one.leave()
+  await one.leave(GIVEN_UP)
 })

@@ -1,14 +1,35 @@
 // Every page in a real browser: nothing against the policy, nothing from elsewhere, no wider than a phone; and the API's page.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { member, visit } from './app.mjs'
+import { COUNTER, member, visit } from './app.mjs'
 import { eventually } from './browser.mjs'
+import { publisher } from './publisher.mjs'
 import { world } from './world.mjs'
 
 const server = await world('--registration', 'open')
 /** The longest name there may be, in the widest letters: what most easily breaks a narrow page. */
 const LONG = '名'.repeat(64)
-await server.user('add', LONG, '--password-stdin')
+const publish = await publisher(server, LONG)
+const { token } = await server.login(LONG)
+const wide = (length) => 'W'.repeat(length)
+await publish(`@${LONG}`, {
+  title: wide(200),
+  body: wide(400),
+  kind: 'w'.repeat(64),
+  group: wide(255),
+  actor: { id: wide(128), name: wide(64) },
+})
+for (const [method, path, body] of [
+  [
+    'PUT',
+    '/inbox/preferences',
+    { muted: { kinds: ['w'.repeat(64)], groups: [wide(255)], actors: [wide(128)] } },
+  ],
+  ['POST', '/keys', { name: wide(64), scopes: ['publish', 'presence', 'inbox', 'admin'] }],
+]) {
+  const answer = await server.api(method, path, { token, body })
+  assert.equal(answer.status, 200, answer.text)
+}
 
 /** Each with what is there once it is ready. */
 const GUEST_PAGES = [
@@ -19,7 +40,12 @@ const GUEST_PAGES = [
   ['/no/such/page', 'h1'],
 ]
 const MEMBER_PAGES = [
-  ['/', '[data-testid=connection][data-state=live]'],
+  ['/inbox', 'li.item'],
+  ['/inbox?state=archived', '.empty'],
+  ['/inbox/mutes', 'section'],
+  [COUNTER, '[data-testid=connection][data-state=live]'],
+  ['/keys', '.key'],
+  ['/publish', 'form'],
   ['/sessions', '.session'],
   ['/account', 'dl'],
   ['/no/such/page', 'h1'],
@@ -51,7 +77,7 @@ for (const locale of ['en', 'zh-CN']) {
     await guest.leave()
     const { one, page } = await member(server, LONG, { locale })
     await look(page, MEMBER_PAGES)
-    await page.goto(`${server.url}/`)
+    await page.goto(server.url + COUNTER)
     await page.waitForSelector('[data-testid=connection][data-state=live]')
     // Somebody's long word, back in the list.
     await page.fill('[name=message]', 'W'.repeat(400))
@@ -116,7 +142,6 @@ test('the API page shows every operation, and a try-it call works, with and with
   const about = await tryIt('/server')
   assert.deepEqual([about.status, about.body], ['200', (await server.api('GET', '/server')).json])
 
-  const { token } = await server.login(LONG)
   await page.click('.btn.authorize')
   await page.fill('.dialog-ux input', token)
   await page.click('.dialog-ux button[type=submit]')

@@ -2,8 +2,9 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { addAge, login, showsAge, visit } from './app.mjs'
+import { COUNTER, addAge, login, showsAge, visit } from './app.mjs'
 import { eventually } from './browser.mjs'
+import { publisher } from './publisher.mjs'
 import { world } from './world.mjs'
 
 const folder = process.argv[2]
@@ -11,13 +12,42 @@ if (folder === undefined) throw new Error('name the folder for the pictures: npm
 mkdirSync(folder, { recursive: true })
 
 const server = await world('--registration', 'open')
+const publish = await publisher(server)
+const { token } = await server.login('root')
+for (const name of ['forum', 'nightly digest'])
+  await server.api('POST', '/keys', { token, body: { name, scopes: ['publish', 'inbox'] } })
+
+/** What happened to her, oldest first. */
+const person = (id, name) => ({ id, name })
+const like = (actor) => ({ kind: 'like', group: 'like:991', title: `${actor.name} liked your post`, actor })
+const STORY = [
+  { kind: 'message', title: 'Welcome to the forum', body: 'Read the rules first.\nThen introduce yourself.' },
+  {
+    kind: 'reply',
+    title: '小明回复了你的主题“怎样保养铜钟”',
+    body: '可以用软布蘸少量中性清洁剂擦拭，避免使用酸性的东西。',
+    actor: person('9', '小明'),
+  },
+  {
+    kind: 'mention',
+    title:
+      'Tom mentioned you in “A topic whose title was written on a large screen and not with phones in mind”',
+    body: '@mei, do you know where the big one came from?',
+    url: 'https://forum.example/t/7#12',
+    actor: person('3', 'Tom'),
+  },
+  ...['Dee', 'Cid', 'Bob', 'Ann'].map((name, index) => like(person(String(10 + index), name))),
+]
 
 for (const locale of ['en', 'zh-CN']) {
   for (const colorScheme of ['light', 'dark']) {
     for (const width of [1280, 390]) {
       test(`${locale} ${colorScheme} ${width}`, async () => {
         // A new account for each, so that every picture shows the same figures.
-        await server.member('mei')
+        await server.user('add', 'mei', '--role', 'admin', '--password-stdin')
+        // Another session, to be ended.
+        await server.login('mei')
+        for (const content of STORY) await publish('@mei', content)
         const viewport = { width, height: width > 600 ? 800 : 844 }
         const one = await visit(server, { locale, colorScheme, viewport, reducedMotion: 'reduce' })
         const page = await one.page()
@@ -36,6 +66,38 @@ for (const locale of ['en', 'zh-CN']) {
 
         await page.goto(`${server.url}/login`)
         await login(page, 'mei')
+        await page.waitForSelector('li.item')
+        await page.click('.item [aria-haspopup=menu] >> nth=0')
+        await page.waitForSelector('.menu')
+        await shoot('inbox-menu')
+        await page.click('.menu [role=menuitem] >> nth=4')
+        await page.waitForSelector('.toast')
+        await shoot('inbox')
+        await page.focus('.item .open')
+        await page.keyboard.press('?')
+        await page.waitForSelector('[role=dialog]')
+        await shoot('inbox-keys')
+        await open('inbox-empty', '/inbox?state=archived', '.empty')
+        await open('mutes', '/inbox/mutes', 'section')
+        await open('keys', '/keys', '.key')
+        await page.fill('[name=name]', 'shell')
+        await page.click('form button[type=submit]')
+        await page.waitForSelector('.fresh')
+        await shoot('keys-fresh')
+        await page.click('.key button >> nth=0')
+        await page.waitForSelector('[role=alertdialog]')
+        await shoot('keys-confirm')
+        await page.click('[role=alertdialog] .danger')
+        await page.waitForSelector('.toast')
+        await open('publish', '/publish', 'form')
+        await page.fill('[name=to]', '@mei, @nobody')
+        await page.fill('[name=title]', 'Bob replied to “bells”')
+        await page.fill('[name=url]', 'https://forum.example/t/8')
+        await page.click('form button[type=submit]')
+        await page.waitForSelector('.receipt')
+        await shoot('publish-receipt')
+
+        await page.goto(server.url + COUNTER)
         await page.waitForSelector('[data-testid=connection][data-state=live]')
         for (const age of [1, 2]) {
           await addAge(page)

@@ -9,7 +9,8 @@ export function useProblemWords() {
   function words(problem: Problem, place?: string): string {
     const own = `${place}.problem.${problem.code}`
     if (place && te(own)) return t(own)
-    const field = `problem.field.${problem.field}`
+    // A field inside another, `actor.id`, has the words of the outer one.
+    const field = `problem.field.${problem.field?.split('.')[0]}`
     if (problem.code === 'field_invalid' && problem.field && te(field)) return t(field)
     const general = `problem.${problem.code}`
     if (te(general)) return t(general, { when: when(problem.retry_after_s) })

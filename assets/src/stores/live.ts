@@ -1,8 +1,11 @@
-// How the socket stands and what it has heard, newest first. The socket's code is fetched when somebody signs in.
+// The counter page's own socket, open while that page is: how it stands, and what it has heard, newest first.
+//
+// The inbox's client holds another, one for all tabs, and does not share it: what `message` brings belongs to a single socket
+// (its greeting, the answers to what it said), so each tab that shows the counter needs its own.
 import { defineStore } from 'pinia'
 import { ref, shallowRef } from 'vue'
 import type { Live, State } from '../live'
-import type { LostCode } from '../types'
+import { lostBy } from '../types'
 import { useAccount } from './account'
 import { useCounter } from './counter'
 
@@ -45,9 +48,12 @@ export const useLive = defineStore('live', () => {
     generation += 1
     socket?.close()
     socket = null
-    heard.value = []
     state.value = 'connecting'
     since.value = new Date()
+  }
+
+  function reset(): void {
+    heard.value = []
   }
 
   function become(next: State): void {
@@ -70,13 +76,10 @@ export const useLive = defineStore('live', () => {
     heard.value = [{ id: nextId++, at: new Date(), kind, text }, ...heard.value].slice(0, heard_max)
   }
 
-  function ended(reason: string): void {
-    const known: Partial<Record<string, LostCode>> = { expired: 'token_expired', logged_out: 'elsewhere' }
-    account.leave(known[reason] ?? 'token_revoked')
-  }
+  const ended = (reason: string) => account.leave(lostBy(reason))
 
   const send = (text: string) => socket?.send(text)
   const retry = () => socket?.retry()
 
-  return { state, since, heard, start, stop, send, retry }
+  return { state, since, heard, start, stop, reset, send, retry }
 })

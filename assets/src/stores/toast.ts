@@ -6,6 +6,8 @@ export interface Toast {
   id: number
   text: string
   failed: boolean
+  /** Takes back what the toast tells of. */
+  undo?: () => void
 }
 
 /** More at once would cover the page; the oldest gives way. */
@@ -15,11 +17,11 @@ export const useToast = defineStore('toast', () => {
   const items = ref<Toast[]>([])
   let nextId = 1
 
-  const push = (text: string, failed: boolean) => {
-    items.value = [...items.value, { id: nextId++, text, failed }].slice(-toasts_max)
+  const push = (toast: Omit<Toast, 'id'>) => {
+    items.value = [...items.value, { id: nextId++, ...toast }].slice(-toasts_max)
   }
-  const done = (text: string) => push(text, false)
-  const failed = (text: string) => push(text, true)
+  const done = (text: string, undo?: () => void) => push({ text, failed: false, undo })
+  const failed = (text: string) => push({ text, failed: true })
   const close = (id: number) => (items.value = items.value.filter((item) => item.id !== id))
 
   return { items, done, failed, close }

@@ -116,23 +116,37 @@ impl Change {
             what: &self.what,
         }
     }
+
+    fn told_again(&self) -> ToldAgain<'_> {
+        ToldAgain {
+            r#type: self.what.name(),
+            seq: self.seq,
+            what: &self.what,
+        }
+    }
+
+    /// Bytes of it when it is told again, and of the comma behind it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        serde_json::to_vec(&self.told_again()).map_or(0, |json| json.len() + 1)
+    }
 }
 
 /// A change as it is told again: with its event's name, without counts.
+#[derive(Serialize)]
+struct ToldAgain<'a> {
+    r#type: &'static str,
+    seq: u64,
+    #[serde(flatten)]
+    what: &'a What,
+}
+
+/// A change that is told again.
 #[derive(Debug)]
 pub struct Replayed(pub Change);
 
 impl Serialize for Replayed {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            r#type: &'static str,
-            seq: u64,
-            #[serde(flatten)]
-            what: &'a What,
-        }
-        let Change { seq, what } = &self.0;
-        let (r#type, seq) = (what.name(), *seq);
-        Body { r#type, seq, what }.serialize(to)
+        self.0.told_again().serialize(to)
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::MissedTickBehavior;
 
 use crate::domain::App;
 use crate::domain::error::{Error, Result};
@@ -15,22 +16,23 @@ const SWEEP_EVERY: SignedDuration = SignedDuration::from_hours(1);
 /// Rows that one commit removes: some milliseconds, during which nobody else writes.
 const STEP: usize = 256;
 /// Members that are looked at without a pause for others.
-const MEMBERS: usize = 1000;
+const MEMBERS: usize = 100;
 
 /// Removes what is over, in small commits. Runs until it is dropped.
 pub async fn keep(app: Arc<App>) {
     let mut tick = tokio::time::interval(EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut swept_at: Option<Timestamp> = None;
     loop {
         tick.tick().await;
         let now = app.clock.now();
         let is_due = swept_at.is_none_or(|at| now.duration_since(at) >= SWEEP_EVERY);
         let done = async {
-            expire(&app, now).await?;
+            let expired = expire(&app, now).await;
             if is_due {
                 sweep(&app, now).await?;
             }
-            Ok(())
+            expired
         };
         match done.await {
             Ok(()) if is_due => swept_at = Some(now),

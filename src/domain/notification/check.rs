@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use jiff::Timestamp;
+
 use super::{BATCH_MAX, Content, Draft, Person, RECIPIENTS_MAX, To};
 use crate::domain::App;
 use crate::domain::error::{Error, Result};
@@ -49,15 +51,14 @@ pub fn batch(drafts: &[Draft]) -> Result<()> {
     Ok(())
 }
 
-/// Content, recipients, and whether it is transient.
-pub fn of_batch(app: &App, mut draft: Draft) -> Result<(Content, Vec<MemberId>, bool)> {
+/// One of a batch: what it says, and to whom.
+pub fn of_batch(app: &App, mut draft: Draft) -> Result<(Content, Vec<MemberId>)> {
+    content(app, &mut draft.content)?;
     let To::Members(raw) = &draft.to else {
         let detail = "In a batch everyone cannot be meant: publish that by itself.";
         return Err(Error::field("to", detail));
     };
-    let members = recipients(raw)?;
-    content(app, &mut draft.content)?;
-    Ok((draft.content, members, draft.transient))
+    Ok((draft.content, recipients(raw)?))
 }
 
 /// Checks what is said, and resolves its link.
@@ -98,6 +99,9 @@ pub fn content(app: &App, content: &mut Content) -> Result<()> {
         let detail = format!("`data` has at most {DATA_BYTES_MAX} bytes as JSON.");
         return Err(Error::field("data", detail));
     }
+    // What a row keeps is what is compared when the same comes again: whole milliseconds.
+    let whole = |at: Timestamp| Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at);
+    content.expires_at = content.expires_at.map(whole);
     if content.expires_at.is_some_and(|at| at <= app.clock.now()) {
         let detail = "It has expired already; give a time to come.";
         return Err(Error::field("expires_at", detail));

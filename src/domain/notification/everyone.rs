@@ -1,10 +1,9 @@
 //! Publishing to everyone: in commits of some members each, taken up again after a crash.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::receipt::{Receipt, Sum, sum};
-use super::{Content, address, note, send};
+use super::receipt::{Delivery, Receipt, Sum, sum};
+use super::{BUSY_PAUSE, Content, Publication, note, recipients};
 use crate::domain::App;
 use crate::domain::call::{self, Call};
 use crate::domain::error::{Error, Result};
@@ -12,66 +11,87 @@ use crate::domain::id::{ItemId, MemberId};
 
 /// Members in each commit of a publish to everyone.
 const EVERYONE_STEP: usize = 1000;
-/// A pause of a publish to everyone when the write queue is full.
-const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
 /// A publish to everyone on its way, as the store keeps it between its commits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Broadcast {
     pub id: ItemId,
-    pub content: Content,
+    pub content: Arc<Content>,
     pub call: Option<Call>,
     /// The last member that has it.
     pub done: Option<MemberId>,
     pub sum: Sum,
 }
 
-/// Publishes to everyone, or goes on with it where an earlier call with the same key was cut off.
-pub(super) async fn broadcast(app: &App, content: Content, call: Option<&Call>) -> Result<Receipt> {
-    let begun = match call {
-        Some(call) => {
-            let mut open = app.store.broadcasts().await?.into_iter();
-            open.find(|open| open.call.as_ref().is_some_and(|begun| begun.id == call.id))
-        }
-        None => None,
+/// The publish to everyone that an earlier call with the same key began, if it was cut off.
+///
+/// # Errors
+/// `IdempotencyMismatch`, `Storage`.
+pub(super) async fn begun(app: &App, call: Option<&Call>) -> Result<Option<Broadcast>> {
+    let Some(call) = call else {
+        return Ok(None);
     };
-    let broadcast = match begun {
-        Some(begun) if begun.call.as_ref() != call => return Err(Error::IdempotencyMismatch),
-        Some(begun) => begun,
-        None => {
-            let broadcast = Broadcast {
-                id: ItemId::new(app.clock.now()),
-                content,
-                call: call.cloned(),
-                done: None,
-                sum: Sum::default(),
-            };
-            app.store.add_broadcast(broadcast.clone()).await?;
-            broadcast
-        }
+    let open = app.store.broadcasts().await?;
+    let is_same = |begun: &Call| begun.id == call.id;
+    let begun = open
+        .into_iter()
+        .find(|open| open.call.as_ref().is_some_and(is_same));
+    match begun {
+        Some(begun) if begun.call.as_ref() != Some(call) => Err(Error::IdempotencyMismatch),
+        begun => Ok(begun),
+    }
+}
+
+pub(super) async fn broadcast(
+    app: &App,
+    id: ItemId,
+    content: Arc<Content>,
+    call: Option<&Call>,
+) -> Result<Receipt> {
+    let broadcast = Broadcast {
+        id,
+        content,
+        call: call.cloned(),
+        done: None,
+        sum: Sum::default(),
     };
+    app.store.add_broadcast(broadcast.clone()).await?;
     finish(app, broadcast).await
 }
 
-async fn finish(app: &App, mut broadcast: Broadcast) -> Result<Receipt> {
+/// Goes on to the end. From the first commit on it is never true that nothing was done: what is
+/// cut off goes on at the next start, so whoever asked is told that the outcome is unknown.
+pub(super) async fn finish(app: &App, mut broadcast: Broadcast) -> Result<Receipt> {
     loop {
-        let now = app.clock.now();
-        let members = app.store.members(broadcast.done.as_ref(), EVERYONE_STEP);
-        let members = members.await?;
-        let is_last = members.is_empty();
-        let to = address(app, broadcast.content.clone(), members).await.to;
-        let note = broadcast
-            .call
-            .clone()
-            .filter(|_| is_last)
-            .map(|call| call::record(call, now, &sum(broadcast.id, broadcast.sum)));
-        match app.store.step(broadcast.clone(), to, note, now).await {
-            Ok(_) if is_last => return Ok(sum(broadcast.id, broadcast.sum)),
-            Ok(next) => broadcast = next,
+        match step(app, &broadcast).await {
+            Ok(Step::Next(next)) => broadcast = *next,
+            Ok(Step::Last(receipt)) => return Ok(receipt),
             Err(Error::Busy) => tokio::time::sleep(BUSY_PAUSE).await,
-            Err(error) => return Err(error),
+            Err(error @ Error::Storage(_)) => return Err(error),
+            Err(error) => return Err(Error::Storage(Box::new(error))),
         }
     }
+}
+
+enum Step {
+    Next(Box<Broadcast>),
+    Last(Receipt),
+}
+
+async fn step(app: &App, broadcast: &Broadcast) -> Result<Step> {
+    let now = app.clock.now();
+    let members = app.store.members(broadcast.done.as_ref(), EVERYONE_STEP);
+    let to = recipients(app, members.await?).await;
+    let is_last = to.is_empty();
+    let receipt = sum(broadcast.id, broadcast.sum);
+    let call = broadcast.call.clone().filter(|_| is_last);
+    let record = call.map(|call| call::record(call, now, &receipt));
+    let next = app.store.step(broadcast.clone(), to, record, now).await?;
+    Ok(if is_last {
+        Step::Last(receipt)
+    } else {
+        Step::Next(Box::new(next))
+    })
 }
 
 /// Takes up the publishes to everyone that a crash or a stop cut off. Their calls count as running
@@ -100,25 +120,37 @@ pub async fn resume(app: Arc<App>) -> Result<impl Future<Output = ()> + Send> {
     })
 }
 
-/// Tells everyone, and keeps nothing.
-pub(super) async fn tell_everyone(
+/// Tells everyone who is there, and keeps nothing.
+pub(super) async fn tell(
     app: &App,
-    content: Content,
+    id: ItemId,
+    content: Arc<Content>,
     call: Option<&Call>,
 ) -> Result<Receipt> {
     let now = app.clock.now();
-    let mut publication = address(app, content, Vec::new()).await;
-    let (mut after, mut total) = (None, Sum::default());
+    let (mut after, mut total, mut told) = (None, Sum::default(), Vec::new());
     loop {
         let members = app.store.members(after.as_ref(), EVERYONE_STEP).await?;
         let Some(last) = members.last().cloned() else {
             break;
         };
-        publication.to = address(app, publication.content.clone(), members).await.to;
-        total = total.with(&send(app, &publication, now).await?);
+        let mut publication = Publication {
+            id,
+            content: Arc::clone(&content),
+            to: recipients(app, members).await,
+        };
+        let mut deliveries = app.store.look(&publication).await?;
+        total = total.with(&deliveries);
+        // Only those who are there are remembered until it is recorded.
+        deliveries.retain(Delivery::is_heard);
+        publication.to.clear();
+        told.push((publication, deliveries));
         after = Some(last);
     }
-    let receipt = sum(publication.id, total);
+    let receipt = sum(id, total);
     note(app, call, now, &receipt).await?;
+    for (publication, deliveries) in &told {
+        super::tell(app, publication, deliveries, now).await;
+    }
     Ok(receipt)
 }

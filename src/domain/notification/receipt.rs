@@ -63,6 +63,14 @@ pub struct Delivery {
     pub outcome: Outcome,
 }
 
+impl Delivery {
+    /// Whether somebody is there to hear it.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        matches!(self.outcome, Outcome::Delivered { sockets, .. } if sockets > 0)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     Delivered {

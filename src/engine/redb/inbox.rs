@@ -27,6 +27,10 @@ pub fn muted(
 }
 
 pub fn set_muted(tables: &mut Writing<'_>, member: &MemberId, muted: &Muted) -> Result<()> {
+    if member::get(&tables.member, member)?.is_some_and(|ledger| ledger.left) {
+        // Deleted a moment ago: nothing is kept for whoever has the id next.
+        return Ok(());
+    }
     let (key, row) = (member.as_str(), encode(muted)?);
     if *muted == Muted::default() {
         tables.muted.remove(key).map_err(storage)?;
@@ -135,11 +139,12 @@ fn changes(
             return Ok(None);
         }
         let what = what(tables, member, logged.entry)?;
-        bytes += serde_json::to_vec(&what).map_or(0, |json| json.len());
+        let change = Change { seq: at, what };
+        bytes += change.bytes();
         if bytes > REPLAY_BYTES_MAX {
             return Ok(None);
         }
-        changes.push(Change { seq: at, what });
+        changes.push(change);
     }
     let is_whole = changes.len() as u64 == seq - since;
     Ok(is_whole.then_some(changes))
@@ -178,9 +183,12 @@ pub fn change(
     }
     let (_, to) = act.moves();
     let became = Became::from(act);
-    let through = match selector {
-        Selector::Through(seq) => Some(*seq.min(&mailbox.ledger.seq)),
-        Selector::All => Some(mailbox.ledger.seq),
+    let through = match (act, selector) {
+        // Which items it is for depends on which are archived now, and a client that is told again
+        // later may know them otherwise: they are named.
+        (Act::Unread, _) => None,
+        (_, Selector::Through(seq)) => Some(*seq.min(&mailbox.ledger.seq)),
+        (_, Selector::All) => Some(mailbox.ledger.seq),
         _ => None,
     };
     match through {
@@ -234,7 +242,7 @@ pub fn see(
 ) -> Result<Ledger> {
     let mut mailbox = Mailbox::open(tables, events, member, bounds, now)?;
     let through = through.min(mailbox.ledger.seq);
-    if through <= mailbox.ledger.seen {
+    if through <= mailbox.ledger.seen || mailbox.ledger.left {
         return Ok(mailbox.ledger);
     }
     mailbox.see(through)?;

@@ -96,7 +96,10 @@ impl Inboxes for Redb {
         }
         let member = member.clone();
         self.writer
-            .write(move |tables, _| member::note(tables, &member))
+            .write(move |tables, _| {
+                member::check(member::get(&tables.member, &member)?.as_ref(), issued_at)?;
+                member::note(tables, &member)
+            })
             .await
     }
 

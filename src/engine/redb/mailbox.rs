@@ -1,6 +1,8 @@
 //! One member's inbox in the hands of the writer: every change keeps the rows, the ways they are
 //! looked for, the counts and the log in step.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use redb::ReadableTable as _;
 
@@ -66,7 +68,7 @@ pub struct Mailbox<'a, 't> {
 }
 
 impl<'a, 't> Mailbox<'a, 't> {
-    /// A member who was never seen, or has left, begins with an empty one.
+    /// A member who was never seen begins with an empty one.
     pub fn open(
         tables: &'a mut Writing<'t>,
         events: &'a mut Vec<Event>,
@@ -79,10 +81,7 @@ impl<'a, 't> Mailbox<'a, 't> {
             tables,
             events,
             member: member.clone(),
-            ledger: Ledger {
-                left: false,
-                ..ledger
-            },
+            ledger,
             now,
             log_max: bounds.log_changes_max as u64,
         })
@@ -106,12 +105,13 @@ impl<'a, 't> Mailbox<'a, 't> {
             .ok_or_else(|| Error::Storage("an index speaks of an item that is not there".into()))
     }
 
-    /// The lowest or highest of a member's items with this tag and state.
+    /// The lowest of a member's items with this tag and state.
     pub fn first(&self, tag: &str, state: State) -> Result<Option<(u64, ItemId)>> {
         let mut rows = self.range(tag, state, u64::MAX)?;
         rows.next().transpose()
     }
 
+    /// The highest likewise.
     pub fn last(&self, tag: &str, state: State) -> Result<Option<(u64, ItemId)>> {
         let mut rows = self.range(tag, state, u64::MAX)?;
         rows.next_back().transpose()
@@ -133,7 +133,7 @@ impl<'a, 't> Mailbox<'a, 't> {
     }
 
     /// A new item with its first part.
-    pub fn add(&mut self, id: ItemId, content: Content) -> Result<u64> {
+    pub fn add(&mut self, id: ItemId, content: Arc<Content>) -> Result<u64> {
         let seq = self.ledger.seq + 1;
         let kept = Kept {
             item: Item::new(id, Some(seq), content, self.now),
@@ -142,6 +142,8 @@ impl<'a, 't> Mailbox<'a, 't> {
             placed_at: self.now,
         };
         self.ledger.items += 1;
+        // Whoever is told something has been seen.
+        self.ledger.left = false;
         self.place(&kept)?;
         self.attach(&kept.item.content, id, 0)?;
         self.put(&kept)?;
@@ -305,6 +307,12 @@ impl<'a, 't> Mailbox<'a, 't> {
         let row = self.tables.part.get((self.member.as_str(), id.0, number));
         let row = row.map_err(storage)?;
         row.map(|row| decode(row.value())).transpose()
+    }
+
+    /// A part that an index speaks of.
+    pub fn existing_part(&self, id: ItemId, number: u32) -> Result<Content> {
+        self.part(id, number)?
+            .ok_or_else(|| Error::Storage("an index speaks of a part that is not there".into()))
     }
 
     pub fn put_part(&mut self, id: ItemId, number: u32, content: &Content) -> Result<()> {

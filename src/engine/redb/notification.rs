@@ -1,5 +1,7 @@
 //! Publishing in the file: add, fold, update, retract.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use redb::ReadableTable;
 
@@ -17,6 +19,8 @@ use crate::domain::notification::{
     Retraction,
 };
 
+/// Parts that are looked through for an item's newest actors.
+const ACTORS_SCAN_MAX: usize = 100;
 /// Parts of one item that are kept. Older ones stay counted and cannot be retracted one by one.
 const PARTS_MAX: u32 = 10_000;
 
@@ -41,7 +45,7 @@ pub fn publish(
 fn deliver(
     tables: &mut Writing<'_>,
     events: &mut Vec<Event>,
-    what: (ItemId, &Content),
+    what: (ItemId, &Arc<Content>),
     to: &[Recipient],
     bounds: &Bounds,
     now: Timestamp,
@@ -59,7 +63,7 @@ fn deliver(
 fn deliver_one(
     tables: &mut Writing<'_>,
     events: &mut Vec<Event>,
-    (id, content): (ItemId, &Content),
+    (id, content): (ItemId, &Arc<Content>),
     to: &Recipient,
     bounds: &Bounds,
     now: Timestamp,
@@ -80,10 +84,13 @@ fn deliver_one(
     } else if let Some(kept) = open_group(&mailbox, content)? {
         fold(&mut mailbox, kept, content)?
     } else {
-        while mailbox.ledger.items >= bounds.inbox_items_max as u64 {
-            retention::make_room(&mut mailbox)?;
+        // One in, one out. Where the bound was lowered a second goes, and retention takes the rest.
+        for _ in 0..2 {
+            if mailbox.ledger.items >= bounds.inbox_items_max as u64 {
+                retention::make_room(&mut mailbox)?;
+            }
         }
-        mailbox.add(id, content.clone())?
+        mailbox.add(id, Arc::clone(content))?
     };
     let ledger = mailbox.close()?;
     Ok(Outcome::Delivered {
@@ -138,7 +145,7 @@ fn open_group(mailbox: &Mailbox<'_, '_>, content: &Content) -> Result<Option<Kep
 }
 
 /// One more part: the item shows it and moves to the top.
-fn fold(mailbox: &mut Mailbox<'_, '_>, mut kept: Kept, content: &Content) -> Result<u64> {
+fn fold(mailbox: &mut Mailbox<'_, '_>, mut kept: Kept, content: &Arc<Content>) -> Result<u64> {
     let id = kept.item.id;
     mailbox.lift(&kept)?;
     mailbox.put_part(id, kept.head, &kept.item.content)?;
@@ -163,7 +170,7 @@ fn fold(mailbox: &mut Mailbox<'_, '_>, mut kept: Kept, content: &Content) -> Res
     kept.head += 1;
     kept.parts += 1;
     kept.item.seq = Some(mailbox.ledger.seq + 1);
-    kept.item.content = content.clone();
+    kept.item.content = Arc::clone(content);
     kept.item.updated_at = mailbox.now;
     kept.placed_at = mailbox.now;
     mailbox.attach(content, id, kept.head)?;
@@ -175,28 +182,30 @@ fn fold(mailbox: &mut Mailbox<'_, '_>, mut kept: Kept, content: &Content) -> Res
 fn edit(mailbox: &mut Mailbox<'_, '_>, id: ItemId, part: u32, content: &Content) -> Result<u64> {
     let mut kept = mailbox.existing(id)?;
     let old = if part == kept.head {
-        kept.item.content.clone()
+        Arc::clone(&kept.item.content)
     } else {
-        let part = mailbox.part(id, part)?;
-        part.unwrap_or_else(|| kept.item.content.clone())
+        Arc::new(mailbox.existing_part(id, part)?)
     };
     let new = Content {
         // A part stays with its item.
         group: old.group.clone(),
         ..content.clone()
     };
-    if old == new {
+    if *old == new {
         return Ok(mailbox.ledger.seq);
     }
     mailbox.lift(&kept)?;
     take(mailbox, &mut kept, &old, part)?;
     give(mailbox, &mut kept, &new, part)?;
+    let is_same_actor = old.actor == new.actor;
     if part == kept.head {
-        kept.item.content = new;
+        kept.item.content = Arc::new(new);
     } else {
         mailbox.put_part(id, part, &new)?;
     }
-    kept.item.actors = newest_actors(mailbox, &kept)?;
+    if !is_same_actor {
+        kept.item.actors = newest_actors(mailbox, &kept)?;
+    }
     kept.item.updated_at = mailbox.now;
     mailbox.place(&kept)?;
     mailbox.update(kept)
@@ -224,7 +233,7 @@ fn give(mailbox: &mut Mailbox<'_, '_>, kept: &mut Kept, part: &Content, at: u32)
 
 fn newest_actors(mailbox: &Mailbox<'_, '_>, kept: &Kept) -> Result<Vec<Person>> {
     let mut actors: Vec<Person> = kept.item.content.actor.clone().into_iter().collect();
-    for part in mailbox.parts(kept.item.id)?.rev() {
+    for part in mailbox.parts(kept.item.id)?.rev().take(ACTORS_SCAN_MAX) {
         if actors.len() == ACTORS_MAX {
             break;
         }
@@ -262,34 +271,41 @@ pub fn retract(
         let rows = rows.take(max).map(Result::transpose);
         rows.map_while(|row| row).collect::<Result<Vec<_>>>()?
     };
-    for (member, id, part) in &parts {
+    // Those of one item lie side by side, and are one change of it.
+    for parts in parts.chunk_by(|(a, x, _), (b, y, _)| (a, x) == (b, y)) {
+        let (member, id, _) = &parts[0];
+        let numbers: Vec<u32> = parts.iter().map(|(_, _, number)| *number).collect();
         let mut mailbox = Mailbox::open(tables, events, member, bounds, now)?;
-        retract_part(&mut mailbox, *id, *part)?;
+        retract_parts(&mut mailbox, *id, &numbers)?;
         mailbox.close()?;
     }
     Ok(parts.len())
 }
 
-fn retract_part(mailbox: &mut Mailbox<'_, '_>, id: ItemId, part: u32) -> Result<()> {
+/// Takes these parts out of an item, as one change; with the last of them the item goes.
+pub fn retract_parts(mailbox: &mut Mailbox<'_, '_>, id: ItemId, parts: &[u32]) -> Result<()> {
     let mut kept = mailbox.existing(id)?;
-    if kept.parts == 1 {
+    if kept.parts as usize <= parts.len() {
         return mailbox.remove(&[kept]);
     }
     mailbox.lift(&kept)?;
-    if part == kept.head {
-        let old = kept.item.content.clone();
-        take(mailbox, &mut kept, &old, part)?;
-        // There is an older one: the item has more parts than this.
-        if let Some((number, content)) = mailbox.older_part(id)? {
-            mailbox.drop_part(id, number)?;
-            kept.head = number;
-            kept.item.content = content;
-        }
-    } else if let Some(old) = mailbox.part(id, part)? {
+    let head = kept.head;
+    for part in parts.iter().copied().filter(|part| *part != head) {
+        let old = mailbox.existing_part(id, part)?;
         take(mailbox, &mut kept, &old, part)?;
         mailbox.drop_part(id, part)?;
     }
-    kept.parts -= 1;
+    if parts.contains(&head) {
+        let old = Arc::clone(&kept.item.content);
+        take(mailbox, &mut kept, &old, head)?;
+        // There is an older one: the item has more parts than these.
+        if let Some((number, content)) = mailbox.older_part(id)? {
+            mailbox.drop_part(id, number)?;
+            kept.head = number;
+            kept.item.content = Arc::new(content);
+        }
+    }
+    kept.parts -= u32::try_from(parts.len()).unwrap_or(u32::MAX);
     kept.item.actors = newest_actors(mailbox, &kept)?;
     kept.item.updated_at = mailbox.now;
     mailbox.place(&kept)?;

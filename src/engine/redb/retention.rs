@@ -5,7 +5,7 @@ use redb::ReadableTable;
 
 use super::mailbox::{EVERY, Mailbox};
 use super::tables::{Kept, Logged, Reading, Writing, decode};
-use super::{call, member, storage};
+use super::{call, member, notification, storage};
 use crate::config::Bounds;
 use crate::domain::error::Result;
 use crate::domain::event::Event;
@@ -16,7 +16,7 @@ const STATES: [State; 3] = [State::Unread, State::Read, State::Archived];
 
 /// Items and records whose time has come.
 pub struct Due {
-    items: Vec<(MemberId, ItemId)>,
+    items: Vec<(i64, MemberId, ItemId)>,
     calls: Vec<(i64, String)>,
 }
 
@@ -33,12 +33,12 @@ pub fn due(
     now: Timestamp,
     max: usize,
 ) -> Result<Due> {
-    let until = (now.as_millisecond(), "\u{10ffff}", u128::MAX);
+    let until = (now.as_millisecond() + 1, "", 0);
     let rows = items.range(..until).map_err(storage)?.take(max);
     let items = rows.map(|row| {
         let (key, _) = row.map_err(storage)?;
-        let (_, member, id) = key.value();
-        Ok((MemberId::trusted(member.to_owned()), ItemId(id)))
+        let (at, member, id) = key.value();
+        Ok((at, MemberId::trusted(member.to_owned()), ItemId(id)))
     });
     let items = items.collect::<Result<Vec<_>>>()?;
     let calls = call::due(calls, now, max - items.len())?;
@@ -53,10 +53,16 @@ pub fn expire(
     bounds: &Bounds,
 ) -> Result<usize> {
     let due = due(&tables.item_due, &tables.call_due, now, max)?;
-    for (member, id) in &due.items {
+    for (at, member, id) in &due.items {
         let mut mailbox = Mailbox::open(tables, events, member, bounds, now)?;
-        let kept = mailbox.existing(*id)?;
-        mailbox.remove(&[kept])?;
+        if let Some(kept) = mailbox.item(*id)? {
+            // The newest part is over; the older ones come to light, each with its own time.
+            notification::retract_parts(&mut mailbox, *id, &[kept.head])?;
+        } else {
+            // Must not be; but if it is, it must not be looked for every second.
+            let row = (*at, member.as_str(), id.0);
+            mailbox.tables.item_due.remove(row).map_err(storage)?;
+        }
         mailbox.close()?;
     }
     call::remove(tables, &due.calls)?;
@@ -117,7 +123,7 @@ pub fn is_overdue(
         Some(row) => {
             let (at, row) = row.map_err(storage)?;
             let logged: Logged = decode(row.value())?;
-            let is_over = at.value().1 + (bounds.log_changes_max as u64) <= ledger.seq;
+            let is_over = at.value().1.saturating_add(bounds.log_changes_max as u64) <= ledger.seq;
             Ok(is_over || is_old(logged.at, bounds.log_age_max, now))
         }
         None => Ok(false),
@@ -169,7 +175,7 @@ pub fn trim(
             }
         };
         let Some((seq, at)) = oldest else { break };
-        let is_over = seq + (bounds.log_changes_max as u64) <= ledger.seq;
+        let is_over = seq.saturating_add(bounds.log_changes_max as u64) <= ledger.seq;
         if !is_over && !is_old(at, bounds.log_age_max, now) {
             break;
         }

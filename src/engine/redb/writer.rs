@@ -17,6 +17,10 @@ use crate::domain::event::Event;
 /// commit is spread thin enough by then.
 const BATCH_MAX: usize = 1024;
 
+/// Events after which a commit takes no further job: one may be a publish to 10,000 members, and
+/// everybody behind it waits.
+const EVENTS_MAX: usize = 10_000;
+
 /// The way to the writer's thread.
 pub struct Writer {
     /// Gone once the writer was told to stop.
@@ -178,9 +182,10 @@ fn run(
     failed: &AtomicBool,
 ) {
     let mut batch = Vec::new();
-    while queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
+    while !batch.is_empty() || queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
         let mut events = Vec::new();
-        let committed = match commit(database, &mut batch, &mut events) {
+        let mut decided = 0;
+        let committed = match commit(database, &mut batch, &mut decided, &mut events) {
             Ok(()) => true,
             Err(error) => {
                 // Once, with its cause; the callers get the code.
@@ -197,18 +202,29 @@ fn run(
         if committed && !events.is_empty() {
             bus.publish(events);
         }
-        for job in batch.drain(..) {
+        // After a failure the rest is tried in a commit of its own.
+        for job in batch.drain(..decided.max(1)) {
             job.answer(committed);
         }
     }
 }
 
-fn commit(database: &Database, batch: &mut [Box<dyn Job>], events: &mut Vec<Event>) -> Result<()> {
+/// Commits as many of the batch's jobs as make a commit of some size, from the first on.
+fn commit(
+    database: &Database,
+    batch: &mut [Box<dyn Job>],
+    decided: &mut usize,
+    events: &mut Vec<Event>,
+) -> Result<()> {
     let transaction = begin(database).map_err(storage)?;
     {
         let mut tables = Writing::new(&transaction)?;
         for job in batch {
+            *decided += 1;
             job.decide(&mut tables, events)?;
+            if events.len() >= EVENTS_MAX {
+                break;
+            }
         }
     }
     transaction.commit().map_err(storage)

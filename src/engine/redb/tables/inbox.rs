@@ -1,5 +1,7 @@
 //! The rows of inboxes: members, items, their parts, and the log.
 
+use std::sync::Arc;
+
 use bincode::{Decode, Encode};
 use jiff::Timestamp;
 
@@ -123,7 +125,7 @@ impl Row for Kept {
             item: Item {
                 id: ItemId(row.id),
                 seq: Some(row.seq),
-                content: Content::from_fields(row.content)?,
+                content: Arc::new(Content::from_fields(row.content)?),
                 count: row.count,
                 actors: row.actors.into_iter().map(Person::from).collect(),
                 created_at: time(row.created_ms)?,

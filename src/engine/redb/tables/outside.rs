@@ -1,5 +1,7 @@
 //! The rows of what forums do: their keys, their calls, and publishes to everyone on their way.
 
+use std::sync::Arc;
+
 use bincode::{Decode, Encode};
 use jiff::Timestamp;
 
@@ -135,7 +137,7 @@ impl Row for Broadcast {
     fn from_fields(row: BroadcastRow) -> Result<Self> {
         Ok(Self {
             id: ItemId(row.id),
-            content: Content::from_fields(row.content)?,
+            content: Arc::new(Content::from_fields(row.content)?),
             call: row.call.map(Call::from),
             done: row.done.map(MemberId::trusted),
             sum: Sum {

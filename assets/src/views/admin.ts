@@ -1,0 +1,3 @@
+// The administrators' pages, in one piece likewise; members never load them.
+export { default as KeyView } from './KeyView.vue'
+export { default as PublishView } from './PublishView.vue'

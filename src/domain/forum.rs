@@ -9,7 +9,6 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use url::Url;
 
 use super::error::{Error, Result};
 use super::id::MemberId;
@@ -23,8 +22,6 @@ const TOKEN_BYTES_MAX: usize = 4096;
 const LEEWAY: SignedDuration = SignedDuration::from_secs(5);
 /// Characters kept of a member's name, as of a notification's title.
 const NAME_CHARS_MAX: usize = 200;
-/// Bytes of a picture's address, as of a notification's.
-const AVATAR_BYTES_MAX: usize = 2048;
 /// How long a token waits for a key that may have been published a moment ago.
 const KEY_WAIT_MAX: Duration = Duration::from_secs(3);
 
@@ -36,8 +33,6 @@ pub struct Vouched {
     pub id: MemberId,
     /// The claim `name`, or the id.
     pub name: String,
-    /// An http(s) address.
-    pub avatar: Option<String>,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
 }
@@ -61,7 +56,8 @@ enum Keys {
 }
 
 /// What a token says, before it is believed. Each may be of any type here, so that the refusal can
-/// name the one that is wrong.
+/// name the one that is wrong. A token may say more, such as `avatar`: that is between the forum and
+/// its pages.
 #[derive(Deserialize)]
 struct Claims {
     sub: Option<Value>,
@@ -71,7 +67,6 @@ struct Claims {
     iss: Option<Value>,
     aud: Option<Value>,
     name: Option<Value>,
-    avatar: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -195,7 +190,6 @@ impl Forum {
         Ok(Vouched {
             name: name.unwrap_or_else(|| id.as_str().to_owned()),
             id,
-            avatar: text(claims.avatar).filter(|avatar| is_picture(avatar)),
             issued_at,
             expires_at,
         })
@@ -338,10 +332,4 @@ fn shown(name: &str) -> String {
     let printed = name.chars().filter(|c| !c.is_control());
     let cut: String = printed.take(NAME_CHARS_MAX).collect();
     cut.trim().to_owned()
-}
-
-/// Anything else in an address could be a script.
-fn is_picture(avatar: &str) -> bool {
-    avatar.len() <= AVATAR_BYTES_MAX
-        && Url::parse(avatar).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }

@@ -102,7 +102,6 @@ async fn each_kind_of_key_vouches_and_no_other_of_its_kind() {
     let expected = Vouched {
         id: MemberId::parse("42", "to").expect("an id"),
         name: "42".to_owned(),
-        avatar: None,
         issued_at: now() - SignedDuration::from_secs(10),
         expires_at: now() + SignedDuration::from_secs(600),
     };
@@ -361,7 +360,7 @@ async fn a_member_s_id_is_a_forum_s_and_never_an_own_account_s() {
 }
 
 #[tokio::test]
-async fn a_name_and_a_picture_are_taken_as_far_as_they_are_fit_to_show() {
+async fn a_name_is_taken_as_far_as_it_is_fit_to_show() {
     for (name, shown) in [
         (json!("Ann 李"), "Ann 李"),
         (json!(" Ann\n\u{7}Bo "), "AnnBo"),
@@ -373,22 +372,15 @@ async fn a_name_and_a_picture_are_taken_as_far_as_they_are_fit_to_show() {
         let vouched = claimed(json!({ "name": name })).await.expect("a member");
         assert_eq!(vouched.name, shown);
     }
-    let long = |length: usize| format!("https://a.b/{}", "x".repeat(length - 12));
-    for right in ["https://a.b/1.png", "http://a.b/?x=1", &long(2048)] {
-        let vouched = claimed(json!({ "avatar": right })).await.expect("a member");
-        assert_eq!(vouched.avatar.as_deref(), Some(right));
-    }
-    for wrong in [
+    // What else it says is not looked at.
+    for avatar in [
+        json!("https://a.b/1.png"),
         json!("javascript:alert(1)"),
-        json!("data:image/png;base64,AAAA"),
-        json!("//a.b/1.png"),
-        json!("/1.png"),
-        json!(long(2049)),
         json!(1),
-        json!(null),
     ] {
-        let vouched = claimed(json!({ "avatar": wrong })).await.expect("a member");
-        assert_eq!(vouched.avatar, None, "{wrong}");
+        claimed(json!({ "avatar": avatar }))
+            .await
+            .expect("a member");
     }
 }
 

@@ -22,6 +22,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::config::{Config, LogFormat, Place, Settings};
+use crate::domain::forum::Forum;
 
 /// Lines of log that wait for whoever reads it: some megabytes at most.
 const LOG_LINES_MAX: usize = 16_384;
@@ -134,6 +135,10 @@ fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
     match cli.command {
         Command::Serve { settings } => {
             let config = load(*settings)?;
+            // A key that is none is wrong usage: another start would find it the same.
+            if let Some(Err(wrong)) = config.forum.as_ref().map(Forum::new) {
+                return Err(Failure::Usage(anyhow::Error::msg(wrong)));
+            }
             let _flushed_at_the_end = log(&config);
             runtime()?.block_on(serve::run(&config))?;
         }

@@ -127,6 +127,8 @@ Every success is 200. An error is a problem (RFC 9457): decide by its `code`. \
 A 400 is a body that is no JSON or has a field missing, unknown or of the wrong type; \
 a 422 names the `field` whose value is refused. A method an address does not take is 405. \
 Times are RFC 3339 in UTC. \
+A number where a text is wanted is taken as its text. \
+A 409 `in_flight` has `Retry-After` as well. \
 A change is answered after it is on disk; after 503 `storage_failed` the outcome is unknown.";
 
 #[derive(Tags)]

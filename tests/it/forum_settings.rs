@@ -236,3 +236,20 @@ fn a_set_is_a_file_or_a_safe_address() {
     let ran = refusal(&with("https://me:pass@a.b/jwks.json"));
     assert!(ran.err.contains("with a name or a password"), "{ran:?}");
 }
+
+#[test]
+fn a_key_that_is_none_is_wrong_usage_and_not_tried_again() {
+    let (_folder, path) = file("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n");
+    let given = Given::file("").flags(&[
+        "--forum-key",
+        &path.display().to_string(),
+        "--forum-algorithm",
+        "ES256",
+        "--forum-issuer",
+        "https://forum.example",
+        "--forum-audience",
+        "bellrope",
+    ]);
+    let ran = given.run(&["serve"]);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{ran:?}");
+}

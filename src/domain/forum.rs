@@ -12,14 +12,10 @@ use serde_json::Value;
 
 use super::error::{Error, Result};
 use super::id::MemberId;
-use super::session;
+use super::session::{self, LEEWAY, TOKEN_BYTES_MAX};
 use crate::config;
 use jwks::KeySet;
 
-/// Bytes of a token. A forum's have some hundreds; more is not worth a signature check.
-const TOKEN_BYTES_MAX: usize = 4096;
-/// How far two clocks may differ.
-const LEEWAY: SignedDuration = SignedDuration::from_secs(5);
 /// Characters kept of a member's name, as of a notification's title.
 const NAME_CHARS_MAX: usize = 200;
 /// How long a token waits for a key that may have been published a moment ago.

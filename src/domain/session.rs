@@ -14,8 +14,9 @@ use super::{Actor, App, Client, Member, Proof};
 
 /// What marks our session tokens, so that no other kind of JWT is ever taken for one (RFC 8725, 3.11).
 pub(super) const TYPE: &str = "br-session+jwt";
-/// Bytes of a token. Ours have about 250; more is not worth a signature check.
-const TOKEN_BYTES_MAX: usize = 4096;
+/// Bytes of a token. Ours have about 250, a forum's some hundreds; more is not worth a signature
+/// check.
+pub(super) const TOKEN_BYTES_MAX: usize = 4096;
 /// How far two clocks may differ.
 pub(super) const LEEWAY: SignedDuration = SignedDuration::from_secs(5);
 /// Sessions of one account. A login beyond that ends the oldest.

@@ -14,6 +14,7 @@ use crate::config::Config;
 pub struct Notification {
     /// A member's id, several with commas between them, or * for everyone
     to: String,
+    /// One line, at most 200 characters
     title: String,
     /// Plain text below the title
     #[arg(long)]
@@ -33,8 +34,10 @@ pub struct Notification {
     /// Who did it
     #[arg(long, value_name = "ID", id = "actor")]
     actor: Option<String>,
+    /// Their name, to be shown
     #[arg(long, value_name = "NAME", requires = "actor")]
     actor_name: Option<String>,
+    /// Their picture, http(s)
     #[arg(long, value_name = "URL", requires = "actor")]
     actor_avatar: Option<String>,
     /// What it is about, such as post:991

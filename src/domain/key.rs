@@ -65,7 +65,7 @@ pub struct Key {
 /// Makes a key. The second part of the answer is the key itself, which nobody can show again.
 ///
 /// # Errors
-/// `ScopeMissing`, `FieldInvalid`, `TooMany` keys (as `field_invalid`), `Busy`, `Storage`.
+/// `ScopeMissing`, `FieldInvalid` (also when there are too many keys), `Busy`, `Storage`.
 pub async fn create(
     app: &App,
     actor: &Actor,

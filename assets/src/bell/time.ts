@@ -1,22 +1,10 @@
 // Times as people say them, with the exact moment on hover.
+import { relative } from '../ago'
 import { h } from './dom'
 import type { Language, Words } from './words'
 
-const steps = [
-  ['year', 31_536_000],
-  ['month', 2_592_000],
-  ['week', 604_800],
-  ['day', 86_400],
-  ['hour', 3_600],
-  ['minute', 60],
-] as const
-
 export function ago(at_ms: number, lang: Language, say: Words): string {
-  // A server's clock a little ahead of ours must not put what has happened into the future.
-  const past_s = Math.max(0, (Date.now() - at_ms) / 1000)
-  const step = steps.find(([, length_s]) => past_s >= length_s)
-  if (!step) return say.justNow
-  return new Intl.RelativeTimeFormat(lang, { numeric: 'auto' }).format(-Math.floor(past_s / step[1]), step[0])
+  return relative(new Date(at_ms), Date.now(), lang) ?? say.justNow
 }
 
 export function time(at: string, lang: Language, say: Words): HTMLTimeElement {

@@ -11,12 +11,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 
 /// What the web app is made of, below `assets/`. `node_modules` is left out: the lock file stands for it.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "build.rs",
     ".npmrc",
     "package.json",
     "package-lock.json",
     "vite.config.ts",
+    "compress.mjs",
     "tsconfig.json",
     "index.html",
     "docs.html",

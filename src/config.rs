@@ -17,18 +17,20 @@ use forum::SECRET_FILE_ENV;
 
 pub use forum::{Algorithm, FileName, Forum, Jwks, Proof, Secret, is_loopback};
 pub use settings::{LogFormat, Place, Registration, Settings};
-pub use value::{Age, Cidr, Count, LOG_CHANGES_MAX, Listen, Maybe, Origin, Ttl};
+pub use value::{Age, Cidr, Count, Every, LOG_CHANGES_MAX, Listen, Maybe, Origin, Ttl};
 
 /// Read when it is there and `--config` names no other.
 const FILE: &str = "/etc/bellrope/bellrope.toml";
 /// Only this machine reaches it, and the demo's page looks for it there.
 const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8888);
 const SESSION_TTL: Duration = Duration::from_hours(24 * 30);
+/// A week of daily ones.
+const BACKUPS_KEPT: usize = 7;
 /// Where a value came from that nobody set.
 const DEFAULT: &str = "default";
 /// Environment variables that begin like a setting and are none: the build script's, which
-/// `cargo run` passes on.
-const NOT_SETTINGS: [&str; 2] = ["BELLROPE_WEB_DIST", "BELLROPE_DIST"];
+/// `cargo run` passes on, and the API key that `bellrope bench` asks with.
+const NOT_SETTINGS: [&str; 3] = ["BELLROPE_WEB_DIST", "BELLROPE_DIST", "BELLROPE_KEY"];
 
 /// Every setting with the value in force.
 #[derive(Debug, Clone)]
@@ -43,11 +45,15 @@ pub struct Config {
     pub session_ttl: Duration,
     pub write_queue: usize,
     pub connections_max: usize,
+    pub strangers_per_address: usize,
+    pub sockets_per_member: usize,
+    pub key_rate: usize,
     /// What a notification's path is resolved against.
     pub forum_url: Option<Origin>,
     /// Whose tokens are believed; `None`: no forum's.
     pub forum: Option<Forum>,
     pub bounds: Bounds,
+    pub backups: Backups,
     pub log: String,
     pub log_format: LogFormat,
     /// The same once more, for people.
@@ -61,6 +67,16 @@ pub struct Bounds {
     pub log_age_max: Duration,
     pub inbox_items_max: usize,
     pub inbox_age_max: Duration,
+}
+
+/// Backups the server makes by itself.
+#[derive(Debug, Clone)]
+pub struct Backups {
+    /// `None`: none.
+    pub every: Option<Duration>,
+    pub keep: usize,
+    /// `None`: in the data folder.
+    pub folder: Option<PathBuf>,
 }
 
 impl Bounds {
@@ -135,9 +151,13 @@ impl Config {
             session_ttl: pick!(layers, session_ttl, Ttl(SESSION_TTL)).0,
             write_queue: pick!(layers, write_queue, Count(8192)).0,
             connections_max: pick!(layers, connections_max, Count(10_000)).0,
+            strangers_per_address: pick!(layers, strangers_per_address, Count(256)).0,
+            sockets_per_member: pick!(layers, sockets_per_member, Count(200)).0,
+            key_rate: pick!(layers, key_rate, Count(20_000)).0,
             forum_url: pick!(layers, forum_url, Maybe(None)).0,
             forum: layers.forum()?,
             bounds: layers.bounds(),
+            backups: layers.backups(),
             log: pick!(layers, log, "info".to_owned()),
             log_format: pick!(layers, log_format, LogFormat::Text),
             shown: layers.shown,
@@ -248,6 +268,17 @@ impl Layers<'_> {
             last.value = serde_json::to_value(Maybe(secret.clone()))?;
         }
         Ok(secret)
+    }
+
+    fn backups(&mut self) -> Backups {
+        let every = pick!(self, backup_every, Maybe(None)).0;
+        let keep = pick!(self, backup_keep, Count(BACKUPS_KEPT)).0;
+        let folder = pick!(self, backup_folder, Maybe(None)).0;
+        Backups {
+            every: every.map(|every| every.0),
+            keep,
+            folder: folder.map(|folder: FileName| folder.0),
+        }
     }
 
     fn bounds(&mut self) -> Bounds {

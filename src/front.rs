@@ -4,9 +4,13 @@
 //! half-sent requests, spins when descriptors run out, and mounting Socket.IO inside it takes the
 //! connection's upgrade away, which breaks every WebSocket without an error.
 
+mod body;
 mod counted;
 mod forwarded;
+mod harden;
 mod line;
+mod origin;
+mod pace;
 mod slim;
 
 use std::convert::Infallible;
@@ -16,13 +20,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http_body_util::Limited;
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header::{self, HeaderMap};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
@@ -30,9 +34,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use body::{BODIES_BYTES_MAX, BODY_BYTES_FREE, is_declared_over, is_declared_within, read};
 use counted::Counted;
 use forwarded::client_of;
+use harden::harden;
+use line::Lines;
+use origin::{is_allowed, is_preflight, preflight, share};
 use slim::slim;
+
+pub use counted::Tether;
 
 /// How long a request's head may take, and how long a connection may idle before one.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
@@ -40,8 +50,6 @@ const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
 const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 /// Bytes of a request's head: a token of 4 KiB, and whatever browsers and proxies add.
 const HEAD_BYTES_MAX: usize = 32 << 10;
-/// Bytes of a body that nobody is asked about.
-const BODY_BYTES_FREE: usize = 16 << 10;
 /// Bytes of what a long-polling client posts at once; as much as a WebSocket's message may have.
 const LIVE_BODY_BYTES_MAX: usize = 16 << 10;
 /// How long a write may make no progress. A reader that stopped reading is cut, not waited for;
@@ -49,14 +57,11 @@ const LIVE_BODY_BYTES_MAX: usize = 16 << 10;
 const WRITE_STALL_MAX: Duration = Duration::from_secs(10);
 /// A pause after a failed accept: descriptors are used up, and asking again at once helps nobody.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long a browser may remember that an origin is allowed.
-const PREFLIGHT_AGE: &str = "600";
-
 pub type Body = BoxBody<Bytes, io::Error>;
 
 /// What lies behind the front. The wiring provides it, so that the front knows none of the rooms.
 pub trait Rooms: Send + Sync + 'static {
-    /// Bytes of a body that may follow this head. Each connection may make us hold as many.
+    /// Bytes of a body that may follow this head, if they are more than anybody may send.
     fn body_bytes_max(
         &self,
         headers: &HeaderMap,
@@ -70,11 +75,13 @@ pub trait Rooms: Send + Sync + 'static {
         client: Option<IpAddr>,
     ) -> impl Future<Output = Response<Body>> + Send;
 
-    /// A request for `/socket.io`, still attached to its connection for an upgrade.
+    /// A request for `/socket.io`, still attached to its connection for an upgrade, and what can
+    /// end that connection.
     fn live(
         &self,
         request: Request<Limited<Incoming>>,
         client: Option<IpAddr>,
+        tether: Tether,
     ) -> impl Future<Output = Response<Body>> + Send;
 
     /// The words for a refusal by the front itself.
@@ -88,7 +95,12 @@ pub enum Refusal {
     /// Over so many bytes.
     TooLarge(usize),
     TooSlow,
+    /// Too much is being read from others.
+    Busy,
+    /// The body broke off.
     Malformed,
+    /// No `Host`, or more than one.
+    Host,
     Stopping,
     /// Our fault.
     Broken,
@@ -97,12 +109,17 @@ pub enum Refusal {
 /// The words that tell how a request went, for the log. A room may put it on a response.
 pub type Outcome = &'static str;
 
+/// Who asked, once their token was good, for the log. A room may put it on a response.
+pub type Who = Arc<str>;
+
 /// Who may come in, and how many.
 pub struct Rules {
     /// `None`: any origin.
     pub origins: Option<Vec<String>>,
     /// Addresses whose files any page may load all the same.
     pub for_everybody: &'static [&'static str],
+    /// Members reach it by HTTPS, so their browsers are told never to try without.
+    pub is_https: bool,
     pub is_trusted_proxy: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
     pub connections_max: usize,
 }
@@ -112,6 +129,9 @@ pub struct Front<R> {
     rooms: R,
     rules: Rules,
     slots: Arc<Semaphore>,
+    /// A permit a KiB of [`BODIES_BYTES_MAX`].
+    bodies: Semaphore,
+    lines: Lines,
     /// Cancelled: no new connection, no new request on an old one.
     stop: CancellationToken,
     connections: TaskTracker,
@@ -125,6 +145,8 @@ impl<R: Rooms> Front<R> {
             rooms,
             rules,
             slots,
+            bodies: Semaphore::new(BODIES_BYTES_MAX >> 10),
+            lines: Lines::default(),
             stop,
             connections,
         })
@@ -182,13 +204,16 @@ impl<R: Rooms> Front<R> {
         }
     }
 
-    async fn serve<S>(self: Arc<Self>, stream: S, peer: Option<SocketAddr>)
+    async fn serve<S>(self: Arc<Self>, stream: Counted<S>, peer: Option<SocketAddr>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let front = Arc::clone(&self);
-        let service = service_fn(move |request| {
+        let (front, tether) = (Arc::clone(&self), stream.tether());
+        let service = service_fn(move |mut request: Request<Incoming>| {
             let front = Arc::clone(&front);
+            if is_live(request.uri().path()) {
+                request.extensions_mut().insert(tether.clone());
+            }
             async move { Ok::<_, Infallible>(front.see_through(request, peer).await) }
         });
         let connection = http1::Builder::new()
@@ -236,9 +261,10 @@ impl<R: Rooms> Front<R> {
         let client =
             peer.map(|peer| client_of(peer.ip(), request.headers(), &self.rules.is_trusted_proxy));
         let origin = request.headers().get(header::ORIGIN).cloned();
-        let allowed =
-            self.rules.for_everybody.contains(&path.as_str()) || self.allowed(origin.as_ref());
-        let mut response = if !allowed {
+        let allowed = is_allowed(&self.rules, &path, origin.as_ref());
+        let mut response = if !is_host_clear(&request) {
+            self.rooms.refuse(Refusal::Host)
+        } else if !allowed {
             self.rooms.refuse(Refusal::Origin)
         } else if is_preflight(&request) {
             preflight()
@@ -248,62 +274,63 @@ impl<R: Rooms> Front<R> {
             self.answer(request, client).await
         };
         let headers = response.headers_mut();
-        headers.append(header::VARY, HeaderValue::from_static("Origin"));
-        if let Some(origin) = origin.filter(|_| allowed) {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            headers.insert(
-                header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-                HeaderValue::from_static("true"),
-            );
-            headers.insert(
-                header::ACCESS_CONTROL_EXPOSE_HEADERS,
-                HeaderValue::from_static("Retry-After"),
-            );
+        harden(headers, &path, &self.rules);
+        share(headers, origin.filter(|_| allowed));
+        self.lines
+            .log(&method, &path, client, &response, began.elapsed());
+        response
+    }
+
+    async fn answer_live(
+        &self,
+        mut request: Request<Incoming>,
+        client: Option<IpAddr>,
+    ) -> Response<Body> {
+        if is_declared_over(request.headers(), LIVE_BODY_BYTES_MAX) {
+            return self.rooms.refuse(Refusal::TooLarge(LIVE_BODY_BYTES_MAX));
         }
-        line::log(&method, &path, client, &response, began.elapsed());
+        let has_body = request.method() == Method::POST;
+        let tether = request.extensions_mut().remove::<Tether>();
+        let tether = tether.unwrap_or_default();
+        let answered = self.rooms.live(slim(request), client, tether.clone());
+        // A poll waits for news as long as it likes; a body has to come.
+        if has_body {
+            return match tokio::time::timeout(BODY_TIME_MAX, answered).await {
+                Ok(response) => response,
+                Err(_) => self.rooms.refuse(Refusal::TooSlow),
+            };
+        }
+        let response = answered.await;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            tether.upgraded();
+        }
         response
     }
 
     async fn answer(&self, request: Request<Incoming>, client: Option<IpAddr>) -> Response<Body> {
         if is_live(request.uri().path()) {
-            if is_declared_over(request.headers(), LIVE_BODY_BYTES_MAX) {
-                return self.rooms.refuse(Refusal::TooLarge(LIVE_BODY_BYTES_MAX));
-            }
-            let has_body = request.method() == Method::POST;
-            let answered = self.rooms.live(slim(request), client);
-            // A poll waits for news as long as it likes; a body has to come.
-            if !has_body {
-                return answered.await;
-            }
-            return match tokio::time::timeout(BODY_TIME_MAX, answered).await {
-                Ok(response) => response,
-                Err(_) => self.rooms.refuse(Refusal::TooSlow),
-            };
+            // Every request's task would be larger by it.
+            return Box::pin(self.answer_live(request, client)).await;
         }
         let (head, body) = request.into_parts();
         let is_small = body.is_end_stream() || is_declared_within(&head.headers, BODY_BYTES_FREE);
         let max = if is_small {
             BODY_BYTES_FREE
         } else {
-            self.rooms.body_bytes_max(&head.headers, client).await
+            let max = self.rooms.body_bytes_max(&head.headers, client);
+            max.await.max(BODY_BYTES_FREE)
         };
-        match tokio::time::timeout(BODY_TIME_MAX, read(&head.headers, body, max)).await {
-            Ok(Ok(body)) => {
-                self.rooms
-                    .http(Request::from_parts(head, body), client)
-                    .await
+        if is_declared_over(&head.headers, max) {
+            return self.rooms.refuse(Refusal::TooLarge(max));
+        }
+        match tokio::time::timeout(BODY_TIME_MAX, read(&self.bodies, body, max)).await {
+            // Its part of what may be held is given back once it is answered.
+            Ok(Ok((body, _held))) => {
+                let request = Request::from_parts(head, body);
+                self.rooms.http(request, client).await
             }
             Ok(Err(refusal)) => self.rooms.refuse(refusal),
             Err(_) => self.rooms.refuse(Refusal::TooSlow),
-        }
-    }
-
-    fn allowed(&self, origin: Option<&HeaderValue>) -> bool {
-        match (&self.rules.origins, origin) {
-            (None, _) | (_, None) => true,
-            (Some(allowed), Some(origin)) => allowed
-                .iter()
-                .any(|one| one.as_bytes() == origin.as_bytes()),
         }
     }
 
@@ -328,59 +355,9 @@ fn is_live(path: &str) -> bool {
     path == "/socket.io" || path.starts_with("/socket.io/")
 }
 
-/// Reads a body, up to the limit. A declared length over it is refused before a byte is read.
-async fn read(headers: &HeaderMap, body: Incoming, max: usize) -> Result<Bytes, Refusal> {
-    if is_declared_over(headers, max) {
-        return Err(Refusal::TooLarge(max));
-    }
-    match Limited::new(body, max).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge(max)),
-        Err(_) => Err(Refusal::Malformed),
-    }
-}
-
-fn is_declared_over(headers: &HeaderMap, max: usize) -> bool {
-    declared(headers).is_some_and(|length| length > max as u64)
-}
-
-fn is_declared_within(headers: &HeaderMap, max: usize) -> bool {
-    declared(headers).is_some_and(|length| length <= max as u64)
-}
-
-fn declared(headers: &HeaderMap) -> Option<u64> {
-    let length = headers.get(header::CONTENT_LENGTH)?;
-    length.to_str().ok()?.parse().ok()
-}
-
-fn is_preflight(request: &Request<Incoming>) -> bool {
-    request.method() == Method::OPTIONS
-        && request.headers().contains_key(header::ORIGIN)
-        && request
-            .headers()
-            .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
-}
-
-fn preflight() -> Response<Body> {
-    let mut response = empty(StatusCode::NO_CONTENT);
-    let headers = response.headers_mut();
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("GET, POST, PUT, DELETE"),
-    );
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("Authorization, Content-Type, Idempotency-Key"),
-    );
-    headers.insert(
-        header::ACCESS_CONTROL_MAX_AGE,
-        HeaderValue::from_static(PREFLIGHT_AGE),
-    );
-    response
-}
-
-fn empty(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Full::default().map_err(|never| match never {}).boxed());
-    *response.status_mut() = status;
-    response
+/// RFC 9112, 3.2: a request names one host, or a proxy in front of us may have understood another
+/// than we do. Version 1.0 need not name any.
+fn is_host_clear(request: &Request<Incoming>) -> bool {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    hosts == 1 || hosts == 0 && request.version() == Version::HTTP_10
 }

@@ -39,7 +39,9 @@
 //! # What always holds
 //! 1. Answered means kept: a change is answered after its commit is on disk.
 //! 2. Only `engine/redb/writer.rs` opens a write transaction. A job decides, then writes; one
-//!    that refuses has written nothing and does not harm its neighbours in the commit.
+//!    that refuses has written nothing, and one that fails is taken out of the commit with all it
+//!    wrote. Neither harms its neighbours. After the disk failed readers look at a view of the file
+//!    (`engine/redb/disk.rs`) until it takes writes again.
 //! 3. Events reach the sockets in commit order, and only the sockets they concern.
 //! 4. A socket with a hole is closed, never left open: the store is the truth, a push is a hint.
 //! 5. Presence is asked of the sockets, never counted up and down.
@@ -59,14 +61,14 @@
 //!
 //! | room | may name | the only home of |
 //! |---|---|---|
-//! | [`cli`] | config, domain, http (as a client), serve | clap (with config) |
+//! | [`cli`] | config, domain, http (as a client), serve | hdrhistogram, clap (with config) |
 //! | [`serve`] | all | signals, the data folder, ownership of tasks |
 //! | [`front`] | none | hyper's server, origins, proxies |
 //! | [`fetch`] | config | the HTTPS client and its resolver |
 //! | [`http`] | config, domain | poem, poem-openapi, rust-embed |
 //! | [`live`] | domain | socketioxide |
 //! | [`engine`] | config, domain | redb, bincode |
-//! | [`domain`] | config | argon2, jsonwebtoken |
+//! | [`domain`] | config | argon2, jsonwebtoken, tar |
 //! | [`config`] | none | the settings' layers |
 
 pub mod cli;

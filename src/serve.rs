@@ -2,6 +2,8 @@
 
 mod folder;
 pub mod jwks;
+pub mod restore;
+mod schedule;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -9,14 +11,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use http_body_util::BodyExt as _;
 use http_body_util::Limited;
 use hyper::HeaderMap;
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response};
 use jiff::SignedDuration;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::config::{Cidr, Config, Origin};
@@ -25,9 +25,9 @@ use crate::domain::clock::Clock;
 use crate::domain::error::Error;
 use crate::domain::forum::Forum;
 use crate::domain::tries::Tries;
-use crate::domain::{App, Client, inbox, notification, password, session, setup};
+use crate::domain::{App, Client, backup, inbox, key, notification, password, session, setup};
 use crate::engine::{self, Engine};
-use crate::front::{Body, Front, Refusal, Rooms, Rules};
+use crate::front::{Body, Front, Refusal, Rooms, Rules, Tether};
 use crate::http::Http;
 use crate::http::error::Problem;
 use crate::live::{self, Live};
@@ -79,7 +79,9 @@ pub fn app(config: &Config, engine: Engine, clock: Clock, secret: &[u8]) -> Resu
         sessions: session::Keys::new(secret, ttl),
         hasher: password::Hasher::new()?,
         tries: Tries::default(),
+        rates: key::Rates::new(config.key_rate),
         setup: setup::Setup::default(),
+        backups: backup::Desk::new(secret),
         stopping: false.into(),
     })
 }
@@ -111,6 +113,27 @@ pub fn open(folder: &Folder, config: &Config) -> Result<Engine> {
         .with_context(|| format!("the data folder is {}", config.data.display()))
 }
 
+/// Looks at the checksums of every page of the folder's database.
+///
+/// # Errors
+/// When they do not fit, or somebody has it open.
+pub fn check_pages(folder: &Folder) -> Result<()> {
+    engine::check_pages(&folder.database()?)
+}
+
+/// Makes the folder's database as small as it can be; its bytes before and after.
+///
+/// # Errors
+/// When somebody has it open, or the disk fails.
+pub fn compact(folder: &Folder) -> Result<(u64, u64)> {
+    folder.ensure_stopped()?;
+    let file = folder.database()?;
+    let bytes = || std::fs::metadata(&file).map(|about| about.len());
+    let before = bytes()?;
+    engine::compact(&file)?;
+    Ok((before, bytes()?))
+}
+
 /// Starts serving an engine of the caller's choosing.
 ///
 /// # Errors
@@ -136,12 +159,16 @@ pub async fn start_on(
         Some(url) => url.as_str().to_owned(),
         None => Origin::of_address(address).as_str().to_owned(),
     };
-    let (service, live) = Live::new(Arc::clone(&app));
-    let places = Arc::new(Semaphore::new(config.connections_max));
+    // As many sessions as connections: one that is polled for needs none between its polls.
+    let limits = live::Limits {
+        sessions_max: config.connections_max,
+        strangers_per_address_max: config.strangers_per_address,
+        sockets_per_member_max: config.sockets_per_member,
+    };
+    let (door, live) = Live::new(Arc::clone(&app), limits);
     let house = House {
         http: Http::new(Arc::clone(&app)),
-        service,
-        places,
+        door,
     };
     let front = Front::new(house, rules(config, &public_url));
     let setup_token = setup::offer(&app).await?;
@@ -154,6 +181,10 @@ pub async fn start_on(
         tokio::spawn(Arc::clone(&front).listen(listener)),
         tokio::spawn(Arc::clone(&front).listen_control(control, owner)),
     ];
+    if config.backups.every.is_some() {
+        let kept = schedule::keep(Arc::clone(&app), folder.clone(), config.backups.clone());
+        tasks.push(tokio::spawn(kept));
+    }
     if let Some(forum) = &app.forum {
         tasks.extend(jwks::keep(forum)?);
     }
@@ -172,6 +203,12 @@ pub async fn start_on(
 }
 
 impl Server {
+    /// Resolves when the database is beyond what this process can do for it. Then it is to be
+    /// stopped, and started anew.
+    pub async fn lost(&self) {
+        self.app.store.lost().await;
+    }
+
     /// Stops in order: not ready, no new work, the sockets told and closed, requests in flight
     /// finished, the last commit. Bounded: 4 s for the sockets, 4 s for the requests, and whatever
     /// the disk needs.
@@ -235,6 +272,7 @@ fn rules(config: &Config, public_url: &str) -> Rules {
     Rules {
         origins,
         for_everybody: &["/bell.js", "/client.js"],
+        is_https: public_url.starts_with("https://"),
         is_trusted_proxy: Box::new(move |address| {
             proxies.iter().any(|block| block.contains(address))
         }),
@@ -245,10 +283,7 @@ fn rules(config: &Config, public_url: &str) -> Rules {
 /// The rooms behind the front.
 struct House {
     http: Http,
-    service: live::Service,
-    /// As many as connections: a long-polling session needs none between its polls, and strangers
-    /// may open them.
-    places: Arc<Semaphore>,
+    door: live::Door,
 }
 
 fn client(address: Option<IpAddr>) -> Client {
@@ -266,21 +301,14 @@ impl Rooms for House {
 
     async fn live(
         &self,
-        mut request: Request<Limited<Incoming>>,
+        request: Request<Limited<Incoming>>,
         address: Option<IpAddr>,
+        tether: Tether,
     ) -> Response<Body> {
-        request.extensions_mut().insert(client(address));
-        let query = request.uri().query().unwrap_or_default();
-        if !query.split('&').any(|pair| pair.starts_with("sid=")) {
-            let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-                return Problem(Error::Busy).response().into();
-            };
-            // Kept with the request's head for as long as the session lives.
-            request.extensions_mut().insert(Arc::new(place));
-        }
-        match hyper::service::Service::call(&self.service, request).await {
-            Ok(response) => response.map(|body| body.map_err(std::io::Error::other).boxed()),
-            Err(never) => match never {},
+        let cut = Box::new(move || tether.cut());
+        match self.door.call(request, client(address), cut).await {
+            Ok(response) => response,
+            Err(error) => Problem(error).response().into(),
         }
     }
 
@@ -289,7 +317,11 @@ impl Rooms for House {
             Refusal::Origin => Error::OriginRefused,
             Refusal::TooLarge(max) => Error::TooLarge(max),
             Refusal::TooSlow => Error::TooSlow,
+            Refusal::Busy => Error::Busy,
             Refusal::Malformed => Error::Malformed("The request's body broke off.".to_owned()),
+            Refusal::Host => {
+                Error::Malformed("A request names one host, in one `Host` header.".to_owned())
+            }
             Refusal::Stopping => Error::Stopping,
             Refusal::Broken => Error::Storage("a request panicked".into()),
         };

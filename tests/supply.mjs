@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 
 const WEB_APP = 'assets/package-lock.json'
-const LOCK_FILES = [WEB_APP, 'tests/clients/package-lock.json']
+const LOCK_FILES = [WEB_APP, 'tests/clients/package-lock.json', 'tests/load/peers/package-lock.json']
 
 // The oldest release allowed, wherever it stands in the web app's tree.
 const FLOORS = {

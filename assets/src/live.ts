@@ -26,6 +26,8 @@ const retry_ms_max = 30_000
 export function open(token: () => string | null, on: Listener): Live {
   let wait_ms = retry_ms_first
   let timer: ReturnType<typeof setTimeout> | undefined
+  /** The server closed the socket to make room for another of the same member. */
+  let resting = false
 
   const socket = io({
     path: '/socket.io',
@@ -46,21 +48,27 @@ export function open(token: () => string | null, on: Listener): Live {
     clearTimeout(timer)
     socket.disconnect().connect()
   }
+  /** Back when somebody looks: of two that came back by themselves, each would drive out the other. */
+  function look(): void {
+    if (resting) retry()
+  }
   function close(): void {
     clearTimeout(timer)
     removeEventListener('online', retry)
+    removeEventListener('focus', look)
     socket.removeAllListeners()
     socket.disconnect()
   }
 
   socket.on('connect', () => {
     wait_ms = retry_ms_first
+    resting = false
     on.state('live')
   })
   socket.on('disconnect', (reason) => {
     if (reason === 'io client disconnect') return
     on.state('offline')
-    if (!socket.active) later()
+    if (!socket.active && !resting) later()
   })
   socket.on('connect_error', (error) => {
     if (socket.active) return on.state('offline')
@@ -69,11 +77,13 @@ export function open(token: () => string | null, on: Listener): Live {
     if (error.message.startsWith('unauthorized')) on.refused()
   })
   socket.on('message', on.message)
+  socket.on('socket.closed', () => (resting = true))
   socket.on('session.ended', (body?: { reason?: string }) => {
     close()
     on.ended(body?.reason ?? '')
   })
   addEventListener('online', retry)
+  addEventListener('focus', look)
 
   return { send: (text) => socket.emit('message', text), retry, close }
 }

@@ -1,9 +1,14 @@
 //! The command line. Results on stdout, talk on stderr; 0 done, 1 refused or failed, 2 wrong usage.
 
+mod backup;
+mod bench;
+mod caller;
+mod check;
 mod config;
 mod control;
 mod key;
 mod notify;
+mod restore;
 mod serve;
 mod token;
 mod user;
@@ -83,6 +88,40 @@ enum Command {
         #[command(flatten)]
         notification: Box<notify::Notification>,
     },
+    /// Write everything as it is now into one file, whether the server runs or not
+    Backup {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        choice: backup::Choice,
+    },
+    /// Put a backup into the data folder; the server must be stopped
+    Restore {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        choice: restore::Choice,
+    },
+    /// Look whether every row can be read and agrees with the others; stopped, the pages' checksums too
+    Check {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Give the disk what the database no longer needs; the server must be stopped
+    Compact {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Load a server of your own, and tell how fast it is
+    ///
+    /// Members and a key are made through the data folder of the server, which has to know a
+    /// forum-secret, and are removed afterwards. One bench at a time.
+    Bench {
+        #[command(flatten)]
+        place: Place,
+        #[command(subcommand)]
+        command: Box<bench::Command>,
+    },
 }
 
 /// Runs the command of this process's arguments.
@@ -156,6 +195,13 @@ fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
             place,
             notification,
         } => runtime()?.block_on(notify::run(&load(here(place))?, *notification))?,
+        Command::Backup { place, choice } => {
+            runtime()?.block_on(backup::run(&load(here(place))?, choice))?;
+        }
+        Command::Restore { place, choice } => restore::run(&load(here(place))?, &choice)?,
+        Command::Check { place } => runtime()?.block_on(check::run(&load(here(place))?))?,
+        Command::Compact { place } => check::compact(&load(here(place))?)?,
+        Command::Bench { place, command } => bench::run(&load(here(place))?, *command)?,
     }
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use std::io::Write as _;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
@@ -10,6 +11,7 @@ use crate::domain::clock::Clock;
 use crate::serve;
 
 pub async fn run(config: &Config) -> Result<()> {
+    forbid_core();
     // Before anything is opened: a stop during the start is a stop.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -18,12 +20,29 @@ pub async fn run(config: &Config) -> Result<()> {
         // Whoever started it has gone; members have not.
         tracing::debug!(%error, "nobody read the greeting");
     }
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let is_lost = tokio::select! {
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => false,
+        () = server.lost() => true,
+    };
     server.stop().await;
+    // So that whoever looks after the service starts it anew.
+    ensure!(
+        !is_lost,
+        "the database could not be opened anew after the disk failed; the log says why"
+    );
     Ok(())
+}
+
+/// A crash leaves no core file: members' tokens and the forum's secret would be in it.
+fn forbid_core() {
+    let nothing = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    if let Err(error) = setrlimit(Resource::Core, nothing) {
+        tracing::warn!(%error, "a crash may leave a core file, and secrets in it");
+    }
 }
 
 fn greet(config: &Config, server: &serve::Server) -> std::io::Result<()> {

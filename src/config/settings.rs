@@ -6,7 +6,7 @@ use clap::{Args, FromArgMatches as _, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::forum::{Algorithm, FileName, Jwks, Secret};
-use super::value::{Age, Cidr, Count, LOG_CHANGES_MAX, Listen, Maybe, Origin, Ttl};
+use super::value::{Age, Cidr, Count, Every, LOG_CHANGES_MAX, Listen, Maybe, Origin, Ttl};
 
 /// What a person may set. Every field is absent until somebody sets it, in each of the layers.
 #[expect(
@@ -58,6 +58,18 @@ pub struct Settings {
     #[arg(long, env = "BELLROPE_CONNECTIONS_MAX", value_name = "COUNT")]
     pub connections_max: Option<Count>,
 
+    /// Sockets without a member that one address holds; an IPv6 /64 counts as one [default: 256]
+    #[arg(long, env = "BELLROPE_STRANGERS_PER_ADDRESS", value_name = "COUNT")]
+    pub strangers_per_address: Option<Count>,
+
+    /// Sockets one member holds at once; a newer one takes the place of the oldest [default: 200]
+    #[arg(long, env = "BELLROPE_SOCKETS_PER_MEMBER", value_name = "COUNT")]
+    pub sockets_per_member: Option<Count>,
+
+    /// Recipients a second that one API key publishes to, of half a minute at once [default: 20000]
+    #[arg(long, env = "BELLROPE_KEY_RATE", value_name = "COUNT")]
+    pub key_rate: Option<Count>,
+
     /// Where the forum is: what a notification's path is resolved against
     #[arg(long, env = "BELLROPE_FORUM_URL", value_name = "URL")]
     pub forum_url: Option<Maybe<Origin>>,
@@ -102,6 +114,18 @@ pub struct Settings {
     /// How long an inbox keeps an item, such as 90d [default: 90d]
     #[arg(long, env = "BELLROPE_INBOX_AGE_MAX", value_name = "TIME")]
     pub inbox_age_max: Option<Age>,
+
+    /// How often the server makes a backup by itself, such as 1d [default: never]
+    #[arg(long, env = "BELLROPE_BACKUP_EVERY", value_name = "TIME")]
+    pub backup_every: Option<Maybe<Every>>,
+
+    /// How many of those are kept; the oldest goes when a new one is whole [default: 7]
+    #[arg(long, env = "BELLROPE_BACKUP_KEEP", value_name = "COUNT")]
+    pub backup_keep: Option<Count>,
+
+    /// Where they are kept [default: backups/ in the data folder]
+    #[arg(long, env = "BELLROPE_BACKUP_FOLDER", value_name = "FOLDER")]
+    pub backup_folder: Option<Maybe<FileName>>,
 
     /// What is logged: error, warn, info, debug or trace, or a filter such as info,bellrope=debug [default: info]
     #[arg(long, env = "BELLROPE_LOG", value_name = "FILTER")]

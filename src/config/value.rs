@@ -200,6 +200,22 @@ impl FromStr for Age {
     }
 }
 
+/// How often something is done: a minute to ten years.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Every(pub Duration);
+
+impl FromStr for Every {
+    type Err = String;
+
+    fn from_str(raw: &str) -> std::result::Result<Self, String> {
+        let time = time(raw, Duration::from_mins(1));
+        Ok(Self(time?.ok_or_else(|| {
+            format!("`{raw}` is out of range; it is done every 1m to 3650d")
+        })?))
+    }
+}
+
 /// A length of time, or `None` when it is below `least` or above ten years.
 fn time(raw: &str, least: Duration) -> std::result::Result<Option<Duration>, String> {
     let time = humantime::parse_duration(raw)
@@ -245,6 +261,7 @@ spelled!(Origin, |origin| origin.0.clone());
 spelled!(Cidr, |cidr| cidr.0.to_string());
 spelled!(Ttl, |ttl| spelled_time(ttl.0));
 spelled!(Age, |age| spelled_time(age.0));
+spelled!(Every, |every| spelled_time(every.0));
 
 #[cfg(test)]
 mod tests {

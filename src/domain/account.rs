@@ -41,13 +41,24 @@ impl Name {
                 .all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'));
         // One letter at least: `..` in a path means something else.
         if !ok || !shown.contains(char::is_alphanumeric) {
-            return Err(Error::field(
-                "username",
-                "A name has 2 to 64 letters or digits of any script, `.`, `_` or `-`.",
-            ));
+            return Err(wrong_name());
         }
         let key = shown.chars().flat_map(char::to_lowercase).nfkc().collect();
         Ok(Self { shown, key })
+    }
+
+    /// The name with this key. A key is a name itself but for one letter: `İ` in lower case has its
+    /// dot as a mark of its own, which is no letter.
+    ///
+    /// # Errors
+    /// As [`Name::parse`]; no name has the key.
+    pub fn of_key(key: &str) -> Result<Self> {
+        let name = Self::parse(&key.replace("i\u{307}", "İ"))?;
+        if name.key == key {
+            Ok(name)
+        } else {
+            Err(wrong_name())
+        }
     }
 
     /// What two spellings of one name share; the account's key.
@@ -61,6 +72,11 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.shown
     }
+}
+
+fn wrong_name() -> Error {
+    let detail = "A name has 2 to 64 letters or digits of any script, `.`, `_` or `-`.";
+    Error::field("username", detail)
 }
 
 impl fmt::Display for Name {
@@ -87,7 +103,7 @@ impl Role {
 }
 
 /// An own account, as the store keeps it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Account {
     pub name: Name,
     pub role: Role,
@@ -95,6 +111,17 @@ pub struct Account {
     /// A PHC string.
     pub password_hash: String,
     pub created_at: Timestamp,
+}
+
+/// Without the hash: whoever reads a log must not have it to guess at.
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account")
+            .field("name", &self.name)
+            .field("role", &self.role)
+            .field("disabled", &self.disabled)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Account {
@@ -166,6 +193,13 @@ pub async fn login(app: &App, username: &str, secret: &str, device: &Device) -> 
         .as_ref()
         .map(|account| account.password_hash.as_str());
     let matches = app.hasher.verify(&turn, hash, secret).await?;
+    if let Some(account) = account
+        .as_ref()
+        .filter(|account| !matches || account.disabled)
+    {
+        // A name that is nobody's is not logged: it may be a password in the wrong field.
+        tracing::info!(who = account.id().as_str(), client = ?device.client, "a login was refused");
+    }
     let Some(account) = account.filter(|account| matches && !account.disabled) else {
         if let Client::Address(address) = device.client {
             app.tries.login_failed(known_as, address, app.clock.now());

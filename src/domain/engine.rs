@@ -3,6 +3,7 @@
 //! A [`Store`] method is one atomic product operation. A write resolves only after its commit is
 //! on disk; its events then reach the [`Bus`] in commit order.
 
+use std::fs::File;
 use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::account::{Account, Name};
+use super::backup::{Moment, Report};
 use super::call::Record;
 use super::counter::Counter;
 use super::error::Result;
@@ -29,9 +31,9 @@ pub enum Unless {
 }
 
 /// Keeps. Every method may fail with [`super::error::Error::Storage`]; the writing ones also
-/// with `Busy` (the queue is full, nothing was done) and `Stopping`.
+/// with `Busy` (the queue is full, nothing was done), `ReadOnly` and `Stopping`.
 #[async_trait]
-pub trait Store: Inboxes + Send + Sync {
+pub trait Store: Inboxes + Copies + Send + Sync {
     /// `Ok` while writes can be expected to work.
     async fn ready(&self) -> Result<()>;
 
@@ -99,6 +101,9 @@ pub trait Store: Inboxes + Send + Sync {
 
     /// `NotFound` when there is no such key.
     async fn remove_key(&self, id: &str) -> Result<()>;
+
+    /// Resolves when the store can neither write nor be opened anew: only a new process can help.
+    async fn lost(&self);
 
     /// Commits what was accepted; nothing is accepted after. The last owner to drop the store closes it.
     async fn close(&self);
@@ -199,6 +204,17 @@ pub trait Inboxes: Send + Sync {
 
     /// Removes at most `max` rows beyond their bounds; says how many there were.
     async fn trim(&self, member: &MemberId, now: Timestamp, max: usize) -> Result<usize>;
+}
+
+/// Goes through the whole of one moment, while changes go on.
+#[async_trait]
+pub trait Copies: Send + Sync {
+    /// A copy in a file that has no name, on disk, looked through, and ready to be read from its
+    /// start. `NotCopied` when the disk has no room for it or fails, `Stopping`.
+    async fn copy(&self) -> Result<(Moment, File)>;
+
+    /// Looks at every row, and at what each says of the others. `Stopping` likewise.
+    async fn check(&self) -> Result<Report>;
 }
 
 /// Asks the sockets, which know best who is there.

@@ -65,12 +65,19 @@ pub enum Error {
         field: Cow<'static, str>,
         detail: String,
     },
-    #[error("Too many tries. Wait {} seconds before the next.", .0.as_secs())]
+    #[error("That is too many. Wait {} seconds before the next try.", .0.as_secs())]
     TooMany(Duration),
     #[error("The server is busy and nothing was done. Try again in a moment.")]
     Busy,
     #[error("The server is stopping and nothing was done. Try again in a moment.")]
     Stopping,
+    /// A copy, which changes nothing. Why, in a sentence.
+    #[error("{0}")]
+    NotCopied(&'static str),
+    #[error(
+        "The disk takes no writes, so nothing was done; what is kept can be read. It is tried again every few seconds."
+    )]
+    ReadOnly,
     /// The cause is logged where it happened and never sent.
     #[error("The disk failed, so whether this was kept is unknown. Read it back, then try again.")]
     Storage(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -111,7 +118,7 @@ impl Error {
             Self::TooMany(_) => "too_many",
             Self::Busy => "busy",
             Self::Stopping => "stopping",
-            Self::Storage(_) => "storage_failed",
+            Self::NotCopied(_) | Self::ReadOnly | Self::Storage(_) => "storage_failed",
         }
     }
 }

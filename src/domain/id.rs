@@ -30,7 +30,7 @@ impl MemberId {
     /// [`Error::FieldInvalid`] naming `field`.
     pub fn parse(raw: &str, field: &'static str) -> Result<Self> {
         let ok = match raw.strip_prefix('@') {
-            Some(name) => Name::parse(name).is_ok_and(|parsed| parsed.key() == name),
+            Some(key) => Name::of_key(key).is_ok(),
             None => {
                 (1..=MEMBER_BYTES_MAX).contains(&raw.len())
                     && raw != "*"

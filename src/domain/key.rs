@@ -1,12 +1,15 @@
 //! API keys: what a forum's backend and an operator's scripts speak with.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use super::allowance::{Allowance, Rate};
 use super::error::{Error, Result};
 use super::{Actor, App, id};
 
@@ -18,6 +21,9 @@ const NAME_CHARS: std::ops::RangeInclusive<usize> = 1..=64;
 const ID_DIGITS: usize = 12;
 /// How exact `last_used_at` is: a note each minute, not a write each request.
 const TOUCH_EVERY: SignedDuration = SignedDuration::from_mins(1);
+/// Seconds whose recipients a key may publish to at once: a newsletter in lists of 10,000 goes out
+/// in one go.
+const AT_ONCE_S: f64 = 30.0;
 /// What a key begins with, so that scanners for leaked secrets know it.
 pub const PREFIX: &str = "br_";
 
@@ -60,6 +66,45 @@ pub struct Key {
     pub created_at: Timestamp,
     /// To the minute.
     pub last_used_at: Option<Timestamp>,
+}
+
+/// What each key may still publish. Only keys have a limit: theirs is the one that lies in a forum's
+/// configuration, and leaks. In memory: a restart forgives them.
+pub struct Rates {
+    rate: Rate,
+    left: Mutex<HashMap<String, Allowance>>,
+}
+
+impl Rates {
+    #[must_use]
+    pub fn new(recipients_a_second: usize) -> Self {
+        let a_second = f64::from(u32::try_from(recipients_a_second).unwrap_or(u32::MAX));
+        let at_once = a_second * AT_ONCE_S;
+        let left = Mutex::default();
+        Self {
+            rate: Rate { at_once, a_second },
+            left,
+        }
+    }
+
+    fn left(&self) -> std::sync::MutexGuard<'_, HashMap<String, Allowance>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes what a call costs, in recipients, from what its key may publish.
+///
+/// # Errors
+/// `TooMany`, with the time until the key may go on.
+pub(super) fn spend(app: &App, actor: &Actor, cost: u32) -> Result<()> {
+    let Actor::Key(key) = actor else {
+        return Ok(());
+    };
+    let (rate, now) = (app.rates.rate, app.clock.now());
+    let mut left = app.rates.left();
+    let left = left.entry(key.id.clone());
+    left.or_insert_with(|| Allowance::new(rate, now))
+        .spend(rate, cost, now)
 }
 
 /// Makes a key. The second part of the answer is the key itself, which nobody can show again.
@@ -114,7 +159,9 @@ pub async fn list(app: &App, actor: &Actor) -> Result<Vec<Key>> {
 /// `ScopeMissing`, `NotFound`, `Busy`, `Storage`.
 pub async fn revoke(app: &App, actor: &Actor, id: &str) -> Result<()> {
     actor.require(Scope::Admin)?;
-    app.store.remove_key(id).await
+    app.store.remove_key(id).await?;
+    app.rates.left().remove(id);
+    Ok(())
 }
 
 /// The key behind a bearer token that begins with [`PREFIX`].
@@ -140,11 +187,6 @@ pub async fn verify(app: &App, token: &str) -> Result<Key> {
         app.store.touch_key(&key.id, now);
     }
     Ok(key)
-}
-
-/// Whether a bearer token is an API key that opens something.
-pub async fn is_good(app: &App, token: &str) -> bool {
-    token.starts_with(PREFIX) && verify(app, token).await.is_ok()
 }
 
 /// A hash in hexadecimal, for keys of maps and tables.

@@ -5,6 +5,8 @@
 //! [`engine::Bus`] in commit order.
 
 pub mod account;
+pub mod allowance;
+pub mod backup;
 pub mod call;
 pub mod clock;
 pub mod counter;
@@ -50,7 +52,10 @@ pub struct App {
     pub sessions: session::Keys,
     pub hasher: password::Hasher,
     pub tries: tries::Tries,
+    /// What API keys may still publish.
+    pub rates: key::Rates,
     pub setup: setup::Setup,
+    pub backups: backup::Desk,
     /// Set once, when the stop begins: `/readyz` turns to 503 so that a proxy looks elsewhere.
     pub stopping: AtomicBool,
 }
@@ -59,7 +64,7 @@ impl App {
     /// Why this process should get no new work, or `Ok`.
     ///
     /// # Errors
-    /// [`Error::Stopping`], or [`Error::Storage`] when the disk refused a write.
+    /// [`Error::Stopping`], or [`Error::ReadOnly`] while the disk takes no writes.
     pub async fn ready(&self) -> Result<()> {
         if self.stopping.load(Ordering::Relaxed) {
             return Err(Error::Stopping);

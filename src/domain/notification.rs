@@ -17,7 +17,7 @@ use super::event::Event;
 use super::id::{ItemId, MemberId};
 use super::inbox::Item;
 use super::key::Scope;
-use super::{Actor, App};
+use super::{Actor, App, key};
 use receipt::receipt;
 
 pub use everyone::{Broadcast, resume};
@@ -31,6 +31,10 @@ pub const BATCH_MAX: usize = 1000;
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 /// Parts that one commit retracts; more of them are several commits.
 const RETRACT_STEP: usize = 1000;
+/// Recipients of a notification that is not kept which cost its key as much as one of a kept one:
+/// there is nothing to write.
+const TRANSIENT_RECIPIENTS: usize = 100;
+
 /// Whom a notification is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum To {
@@ -94,12 +98,13 @@ pub struct Recipient {
 }
 
 /// Writes down how a call went, once its deliveries are known: one list for each publication.
-pub type Note = Box<dyn FnOnce(&[Vec<Delivery>]) -> Record + Send>;
+pub type Note = Box<dyn Fn(&[Vec<Delivery>]) -> Record + Send>;
 
 /// Publishes one notification.
 ///
 /// # Errors
-/// `ScopeMissing`, `Malformed`, `FieldInvalid`, `InFlight`, `IdempotencyMismatch`, `Busy`, `Storage`.
+/// `ScopeMissing`, `TooMany`, `Malformed`, `FieldInvalid`, `InFlight`, `IdempotencyMismatch`, `Busy`,
+/// `Storage`.
 pub async fn publish(
     app: &App,
     actor: &Actor,
@@ -107,6 +112,7 @@ pub async fn publish(
     draft: Result<Draft>,
 ) -> Result<Receipt> {
     actor.require(Scope::Publish)?;
+    key::spend(app, actor, draft.as_ref().map_or(1, cost))?;
     let work = async {
         let mut draft = draft?;
         if draft.to == To::Everyone
@@ -134,7 +140,9 @@ pub async fn publish(
             return Ok(receipt);
         }
         let note = call.cloned().map(|call| -> Note {
-            Box::new(move |deliveries| call::record(call, now, &receipt(id, deliveries.concat())))
+            Box::new(move |deliveries| {
+                call::record(call.clone(), now, &receipt(id, deliveries.concat()))
+            })
         });
         let deliveries = app.store.publish(vec![publication], note, now).await?;
         Ok(receipt(id, deliveries.concat()))
@@ -186,6 +194,12 @@ pub async fn publish_batch(
     drafts: Result<Vec<Draft>>,
 ) -> Result<Batch> {
     actor.require(Scope::Publish)?;
+    let costs = drafts.as_ref().map(|drafts| drafts.iter().map(cost));
+    key::spend(
+        app,
+        actor,
+        costs.map_or(1, |costs| costs.sum::<u32>().max(1)),
+    )?;
     let work = async {
         let drafts = drafts?;
         check::batch(&drafts)?;
@@ -227,7 +241,9 @@ pub async fn publish_batch(
         };
         let note = call.cloned().map(|call| -> Note {
             let (fill, answers) = (fill.clone(), answers.clone());
-            Box::new(move |deliveries| call::record(call, now, &fill(answers, deliveries)))
+            Box::new(move |deliveries| {
+                call::record(call.clone(), now, &fill(answers.clone(), deliveries))
+            })
         });
         let deliveries = app.store.publish(kept, note, now).await?;
         // Told once the call is recorded: another try must not tell it again.
@@ -237,6 +253,20 @@ pub async fn publish_batch(
         Ok(fill(answers, &deliveries))
     };
     call::once(app, call, work).await
+}
+
+/// What a notification takes of its key's rate.
+fn cost(draft: &Draft) -> u32 {
+    let recipients = match &draft.to {
+        To::Everyone => RECIPIENTS_MAX,
+        To::Members(members) => members.len(),
+    };
+    let cost = if draft.transient {
+        recipients / TRANSIENT_RECIPIENTS
+    } else {
+        recipients
+    };
+    u32::try_from(cost).unwrap_or(u32::MAX).max(1)
 }
 
 async fn recipients(app: &App, members: Vec<MemberId>) -> Vec<Recipient> {
@@ -281,9 +311,10 @@ pub enum Retraction {
 /// Takes parts back from all inboxes and says how many there were.
 ///
 /// # Errors
-/// `ScopeMissing`, `Busy`, `Storage`: what went before the failure stays retracted.
+/// `ScopeMissing`, `TooMany`, `Busy`, `Storage`: what went before the failure stays retracted.
 pub async fn retract(app: &App, actor: &Actor, what: &Retraction) -> Result<u64> {
     actor.require(Scope::Publish)?;
+    key::spend(app, actor, 1)?;
     let mut retracted = 0;
     loop {
         let step = app.store.retract(what, RETRACT_STEP, app.clock.now());

@@ -16,15 +16,20 @@ pub const BYTES: std::ops::RangeInclusive<usize> = 8..=1024;
 
 /// Hashes that may wait for a free core before the next caller is told to come back.
 const WAITING_MAX: usize = 512;
+/// What a stored hash may ask for at most, several times what ours do: a damaged one must not take all
+/// the memory there is, or for ever.
+const MEMORY_KIB_MAX: u32 = 64 << 10;
+const PASSES_MAX: u32 = 8;
 /// How long one hash waits for a free core.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Hashes with Argon2id at OWASP's minimum (19 MiB, 2 passes, 1 lane), off the async threads, as
-/// many at once as there are cores: each takes 19 MiB, so an unbounded rush would take them all.
+/// Hashes with Argon2id at OWASP's minimum (19 MiB, 2 passes, 1 lane), off the async threads, on all
+/// cores but one: whoever has a login sent five hundred times would have them all else, and members
+/// would wait for their pushes behind guesses. Each takes 19 MiB, which this bounds as well.
 pub struct Hasher {
     cores: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
-    /// What hashes work in, 19 MiB each and one a core at most. It is kept, because the
+    /// What hashes work in, 19 MiB each and one for each of these cores at most. It is kept, because the
     /// allocator, asked anew by each thread in turn, came to hold several times as much.
     memories: Arc<Mutex<Vec<Vec<Block>>>>,
     /// A hash nothing matches. It is checked when there is no such account, so that an unknown
@@ -44,6 +49,7 @@ impl Hasher {
     /// When hashing does not work at all on this machine.
     pub fn new() -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let cores = cores.saturating_sub(1).max(1);
         Ok(Self {
             cores: Arc::new(Semaphore::new(cores)),
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
@@ -143,6 +149,11 @@ fn verify(memory: &mut Vec<Block>, stored: &str, password: &str) -> Result<bool>
         .transpose()
         .map_err(broken)?;
     let params = Params::try_from(&stored).map_err(broken)?;
+    if params.m_cost() > MEMORY_KIB_MAX || params.t_cost() > PASSES_MAX {
+        return Err(Error::Storage(
+            "a stored password hash asks for too much".into(),
+        ));
+    }
     let argon2 = Argon2::new(algorithm, version.unwrap_or_default(), params);
     // `Output` compares in constant time.
     Ok(compute(memory, &argon2, password, &salt, expected.len())? == expected)
@@ -188,17 +199,48 @@ pub fn check(field: &'static str, password: &str) -> Result<()> {
     ))
 }
 
-/// A password for somebody to change: 25 hexadecimal digits (100 bits) in groups that can be read out.
+/// A password for somebody to change: 32 hexadecimal digits (128 bits) in groups that can be read out.
 #[must_use]
 pub fn generate() -> String {
     let digits = id::random();
-    let groups: Vec<&str> = (0..5).map(|i| &digits[i * 5..i * 5 + 5]).collect();
+    let groups: Vec<&str> = (0..8).map(|i| &digits[i * 4..i * 4 + 4]).collect();
     groups.join("-")
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_hash_that_is_none_is_refused(
+            m in prop_oneof!["[0-9]{0,12}", Just("8".to_owned())],
+            t in prop_oneof!["[0-9]{0,12}", Just("1".to_owned())],
+            p in prop_oneof!["[0-9]{0,12}", Just("1".to_owned())],
+            rest in prop_oneof!["[a-zA-Z0-9+/$=]{0,120}", Just("c29tZXNhbHQ$AAAA".to_owned())],
+            any in "\\PC{0,80}",
+        ) {
+            let mut memory = Vec::new();
+            let stored = format!("$argon2id$v=19$m={m},t={t},p={p}${rest}");
+            for stored in [stored, any] {
+                prop_assert!(!verify(&mut memory, &stored, "password").unwrap_or_default());
+            }
+        }
+    }
+
+    #[test]
+    fn a_hash_that_asks_for_too_much_is_refused() {
+        for asked in ["m=4294967295,t=1,p=1", "m=8,t=4294967295,p=1"] {
+            let stored = format!(
+                "$argon2id$v=19${asked}$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
+            );
+            assert!(verify(&mut Vec::new(), &stored, "password").is_err());
+        }
+    }
 
     /// Made by the reference program: `echo -n password | argon2 somesalt -id -t 2 -m 16 -p 1`.
     #[test]

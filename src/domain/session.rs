@@ -64,7 +64,6 @@ pub struct Device {
 }
 
 /// What a login answers.
-#[derive(Debug)]
 pub struct Login {
     pub token: String,
     pub expires_at: Timestamp,

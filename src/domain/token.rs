@@ -113,9 +113,9 @@ pub async fn mint(
     let expires_at = now
         .checked_add(ttl)
         .map_err(|_| Error::field("ttl_s", "That is too long."))?;
-    if let Some(name) = member.account_key() {
-        let missing = || Error::NotFound(format!("There is no account `{name}`."));
-        let name = Name::parse(name).map_err(|_| missing())?;
+    if let Some(key) = member.account_key() {
+        let missing = || Error::NotFound(format!("There is no account `{key}`."));
+        let name = Name::of_key(key).map_err(|_| missing())?;
         let account = app.store.account(&name).await?.ok_or_else(missing)?;
         let login = session::open_until(app, &account, expires_at).await?;
         return Ok((login.token, login.expires_at));

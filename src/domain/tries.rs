@@ -141,7 +141,7 @@ fn make_room(counts: &mut HashMap<Key, Count>, now: Timestamp) {
 }
 
 /// What one subscriber holds: an IPv4 address, or an IPv6 /64 (RFC 6177: the smallest a site gets).
-fn network(address: IpAddr) -> IpAddr {
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),

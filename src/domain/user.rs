@@ -8,7 +8,7 @@ use super::event::EndReason;
 use super::id::MemberId;
 use super::inbox::{self, Act, Selector, Standing};
 use super::key::Scope;
-use super::{Actor, App};
+use super::{Actor, App, key};
 
 /// Members that one question about presence may name.
 const PRESENCE_MAX: usize = 1000;
@@ -16,18 +16,20 @@ const PRESENCE_MAX: usize = 1000;
 /// Marks a member's items read: they opened the topic.
 ///
 /// # Errors
-/// `ScopeMissing`, `FieldInvalid`, `Busy`, `Storage`.
+/// `ScopeMissing`, `TooMany`, `FieldInvalid`, `Busy`, `Storage`.
 pub async fn read(app: &App, actor: &Actor, id: &str, selector: Selector) -> Result<Standing> {
     actor.require(Scope::Inbox)?;
+    key::spend(app, actor, 1)?;
     inbox::change_of(app, MemberId::parse(id, "id")?, Act::Read, selector).await
 }
 
 /// Refuses the forum tokens a member has until now, and ends their sessions and sockets.
 ///
 /// # Errors
-/// `ScopeMissing`, `FieldInvalid`, `Busy`, `Storage`.
+/// `ScopeMissing`, `TooMany`, `FieldInvalid`, `Busy`, `Storage`.
 pub async fn sign_out(app: &App, actor: &Actor, id: &str) -> Result<()> {
     actor.require(Scope::Inbox)?;
+    key::spend(app, actor, 1)?;
     let member = MemberId::parse(id, "id")?;
     app.store
         .sign_out(&member, EndReason::SignedOut, app.clock.now())
@@ -38,9 +40,10 @@ pub async fn sign_out(app: &App, actor: &Actor, id: &str) -> Result<()> {
 /// administrators.
 ///
 /// # Errors
-/// `ScopeMissing`, `FieldInvalid`, `NotFound`, `Busy`, `Storage`.
+/// `ScopeMissing`, `TooMany`, `FieldInvalid`, `NotFound`, `Busy`, `Storage`.
 pub async fn forget(app: &App, actor: &Actor, id: &str) -> Result<()> {
     actor.require(Scope::Inbox)?;
+    key::spend(app, actor, 1)?;
     let member = MemberId::parse(id, "id")?;
     app.store.forget(&member, app.clock.now()).await
 }
@@ -48,13 +51,14 @@ pub async fn forget(app: &App, actor: &Actor, id: &str) -> Result<()> {
 /// How many sockets each of these members has open.
 ///
 /// # Errors
-/// `ScopeMissing`, `FieldInvalid`.
+/// `ScopeMissing`, `TooMany`, `FieldInvalid`.
 pub async fn presence(
     app: &App,
     actor: &Actor,
     ids: &[String],
 ) -> Result<BTreeMap<MemberId, usize>> {
     actor.require(Scope::Presence)?;
+    key::spend(app, actor, 1)?;
     if ids.len() > PRESENCE_MAX {
         let detail = format!("At most {PRESENCE_MAX} ids at once.");
         return Err(Error::field("users", detail));

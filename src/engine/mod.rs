@@ -12,6 +12,8 @@ use crate::config::Bounds;
 use crate::domain::engine::{Bus, Store};
 use local::Local;
 
+pub use redb::{check_pages, compact, examine, lock, renew};
+
 /// A store and the bus its commits are told on.
 #[derive(Clone)]
 pub struct Engine {

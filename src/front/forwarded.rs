@@ -35,6 +35,7 @@ fn address(hop: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use hyper::header::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -102,5 +103,33 @@ mod tests {
             client("127.0.0.1", &["6.6.6.6", "\u{e9}"], &trusted),
             "127.0.0.1"
         );
+    }
+
+    /// Bytes as a client may send them in a header, and such as look like hops.
+    fn line() -> impl Strategy<Value = Vec<u8>> {
+        let hops = "[0-9a-f.:, \\[\\]]{0,40}|(10\\.0\\.0\\.[12], ?){0,3}198\\.51\\.100\\.[0-9]";
+        let any = proptest::collection::vec(any::<u8>(), 0..40);
+        prop_oneof![hops.prop_map(String::into_bytes), any]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever a client says first, the proxies' own words go before it.
+        #[test]
+        fn nothing_a_client_says_changes_who_it_is(said in proptest::collection::vec(line(), 0..3)) {
+            let mut headers = HeaderMap::new();
+            for line in said {
+                if let Ok(line) = HeaderValue::from_bytes(&line) {
+                    headers.append("x-forwarded-for", line);
+                }
+            }
+            let peer: IpAddr = "198.51.100.7".parse().expect("an address");
+            prop_assert_eq!(client_of(peer, &headers, &|_| false), peer);
+            let proxy: IpAddr = "10.0.0.1".parse().expect("an address");
+            headers.append("x-forwarded-for", HeaderValue::from_static("198.51.100.7, 10.0.0.2"));
+            let is_trusted = |one: IpAddr| one.to_string().starts_with("10.0.0.");
+            prop_assert_eq!(client_of(proxy, &headers, &is_trusted), peer);
+        }
     }
 }

@@ -180,6 +180,7 @@ impl AccountApi {
             &device,
         )
         .await?;
+        actor::entered(request, &login);
         Ok(Json(login.into()))
     }
 
@@ -195,6 +196,7 @@ impl AccountApi {
     ) -> Reply<LoginBody> {
         let device = actor::device(request);
         let login = account::register(app.0, &body.username, &body.password, &device).await?;
+        actor::entered(request, &login);
         Ok(Json(login.into()))
     }
 
@@ -208,6 +210,7 @@ impl AccountApi {
     ) -> Reply<LoginBody> {
         let device = actor::device(request);
         let login = account::login(app.0, &body.username, &body.password, &device).await?;
+        actor::entered(request, &login);
         Ok(Json(login.into()))
     }
 

@@ -1,6 +1,6 @@
 //! Bearer to [`Actor`]: who asks.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use poem::http::HeaderMap;
 use poem::{Request, RequestBody, Result};
@@ -9,7 +9,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::error::Problem;
 use crate::domain::error::Error;
-use crate::domain::session::Device;
+use crate::domain::session::{Device, Login};
 use crate::domain::{Actor, App, Client, token};
 
 /// The actor, for operations that need one.
@@ -50,13 +50,41 @@ impl<'a> ApiExtractor<'a> for Caller {
     }
 }
 
+/// Who a request turned out to come from, for the log; the answer takes it along.
+#[derive(Clone, Default)]
+pub struct Asker(Arc<OnceLock<Arc<str>>>);
+
+impl Asker {
+    pub fn who(&self) -> Option<Arc<str>> {
+        self.0.get().cloned()
+    }
+}
+
+fn note(request: &Request, who: &str) {
+    if let Some(asker) = request.data::<Asker>() {
+        // Whoever was found first: a request has one token.
+        let _ = asker.0.set(who.into());
+    }
+}
+
+/// Notes whom a login let in.
+pub fn entered(request: &Request, login: &Login) {
+    note(request, login.user.id.as_str());
+}
+
 /// Who asks, by the request's token; by its way in, for the commands.
 pub async fn of(request: &Request) -> crate::domain::error::Result<Actor> {
     if client(request) == Client::Operator {
         return Ok(Actor::Operator);
     }
     let token = bearer_of(request.headers())?;
-    token::verify(app(request), token).await
+    let actor = token::verify(app(request), token).await?;
+    match &actor {
+        Actor::Member(member) => note(request, member.id.as_str()),
+        Actor::Key(key) => note(request, &format!("key:{}", key.id)),
+        Actor::Operator => {}
+    }
+    Ok(actor)
 }
 
 /// The token that a request's head carries.

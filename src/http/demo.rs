@@ -69,7 +69,10 @@ pub async fn login(app: Data<&Arc<App>>, request: &Request, body: Vec<u8>) -> Re
         return refusal(-200, "输入完整!", &error);
     }
     match account::login(app.0, &username, &password, &actor::device(request)).await {
-        Ok(login) => envelope(200, "登陆成功~", Some(login.token)),
+        Ok(login) => {
+            actor::entered(request, &login);
+            envelope(200, "登陆成功~", Some(login.token))
+        }
         Err(error) => match overload(&error) {
             Some(response) => response,
             None if matches!(error, Error::LoginFailed) => {
@@ -93,7 +96,7 @@ pub async fn insert(app: Data<&Arc<App>>, request: &Request) -> Response {
             Some(response) => response,
             None => match error {
                 Error::TokenMissing => refusal(-200, "请登录~", &error),
-                Error::Storage(_) => refusal(-200, "添加失败~", &error),
+                Error::ReadOnly | Error::Storage(_) => refusal(-200, "添加失败~", &error),
                 _ => refusal(401, "请登录在进行操作！", &error),
             },
         },

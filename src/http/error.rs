@@ -71,7 +71,11 @@ pub fn status(error: &Error) -> StatusCode {
         Error::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
         Error::FieldInvalid { .. } | Error::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
         Error::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
-        Error::Busy | Error::Stopping | Error::Storage(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Busy
+        | Error::Stopping
+        | Error::NotCopied(_)
+        | Error::ReadOnly
+        | Error::Storage(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -79,7 +83,12 @@ pub fn status(error: &Error) -> StatusCode {
 pub fn retry_after_s(error: &Error) -> Option<u64> {
     match error {
         Error::TooMany(wait) => Some(wait.as_secs().max(1)),
-        Error::InFlight | Error::Busy | Error::Stopping | Error::Storage(_) => Some(RETRY_AFTER_S),
+        Error::InFlight
+        | Error::Busy
+        | Error::Stopping
+        | Error::NotCopied(_)
+        | Error::ReadOnly
+        | Error::Storage(_) => Some(RETRY_AFTER_S),
         _ => None,
     }
 }
@@ -128,6 +137,17 @@ pub fn mark(response: &mut Response, error: &Error) {
     response.extensions_mut().insert(error.code());
 }
 
+/// Why a body is none, without what stood there: that may be a password in a wrong place. The
+/// parser says `..., found VALUE. (occurred while parsing "Type")`.
+pub fn not_taken(reason: &str) -> String {
+    let (wanted, found) = reason.split_once(", found ").unwrap_or((reason, ""));
+    let place = found
+        .rfind(" (occurred while")
+        .map_or("", |at| &found[at..]);
+    let wanted = wanted.trim_end_matches('.');
+    format!("The body is not what this takes: {wanted}{place}.")
+}
+
 /// Turns what the framework itself refuses into the same problems.
 pub async fn translate(error: poem::Error) -> Response {
     if error.is_from_response() {
@@ -135,7 +155,7 @@ pub async fn translate(error: poem::Error) -> Response {
     }
     let status = error.status();
     let detail = match error.downcast_ref::<ParseRequestPayloadError>() {
-        Some(payload) => format!("The body is not what this takes: {}", payload.reason),
+        Some(payload) => not_taken(&payload.reason),
         None => error.to_string(),
     };
     let detail = format!("{}.", detail.trim_end_matches('.'));

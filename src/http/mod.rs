@@ -2,8 +2,11 @@
 
 mod account;
 pub mod actor;
+mod allow;
+mod backup;
 mod counter;
 mod demo;
+mod description;
 pub mod error;
 mod inbox;
 mod key;
@@ -26,8 +29,11 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use poem_openapi::{Object, OpenApiService, Tags};
 
-use crate::domain::{App, Client, key as api_key};
+use crate::domain::{Actor, App, Client, token};
 use account::AccountApi;
+use actor::Asker;
+use allow::Allow;
+use backup::BackupApi;
 use counter::CounterApi;
 use inbox::InboxApi;
 use key::KeyApi;
@@ -36,7 +42,9 @@ use ops::ServerApi;
 use session::SessionApi;
 use user::UserApi;
 
-/// Bytes of a body: a member's, or a stranger's. A password has 1 KiB.
+/// Where the API is.
+const PREFIX: &str = "/api/v1";
+/// Bytes of a member's body.
 const BODY_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a publisher's body: 10,000 recipients, or a batch of 1,000 notifications of some size.
 const PUBLISH_BYTES_MAX: usize = 4 << 20;
@@ -46,16 +54,19 @@ const PUBLISH_BYTES_MAX: usize = 4 << 20;
 pub struct Http {
     app: Arc<App>,
     routes: Arc<BoxEndpoint<'static, Response>>,
+    allow: Arc<Allow>,
 }
 
 impl Http {
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
-        let routes = routes().catch_all_error(error::translate);
+        let (routes, allow) = routes();
+        let routes = routes.catch_all_error(error::translate);
         let routes = routes.map_to_response().boxed();
         Self {
             app,
             routes: Arc::new(routes),
+            allow: Arc::new(allow),
         }
     }
 
@@ -64,18 +75,19 @@ impl Http {
         self.app.store.close().await;
     }
 
-    /// Bytes of a body that whoever sends this head may send. A stranger's is held in memory before
-    /// anybody knows who it is, so it is small; a publisher's may name 10,000 recipients.
+    /// Bytes of a body that whoever sends this head may send, beyond what strangers may: a
+    /// publisher's may name 10,000 recipients.
     pub async fn body_bytes_max(&self, headers: &HeaderMap, client: Client) -> usize {
-        let is_known = match (client, actor::bearer_of(headers)) {
-            (Client::Operator, _) => true,
-            (_, Ok(token)) => api_key::is_good(&self.app, token).await,
-            _ => false,
+        if client == Client::Operator {
+            return PUBLISH_BYTES_MAX;
+        }
+        let Ok(token) = actor::bearer_of(headers) else {
+            return 0;
         };
-        if is_known {
-            PUBLISH_BYTES_MAX
-        } else {
-            BODY_BYTES_MAX
+        match token::verify(&self.app, token).await {
+            Ok(Actor::Key(_) | Actor::Operator) => PUBLISH_BYTES_MAX,
+            Ok(Actor::Member(_)) => BODY_BYTES_MAX,
+            Err(_) => 0,
         }
     }
 
@@ -86,6 +98,7 @@ impl Http {
         client: Client,
     ) -> Response {
         let (head, body) = request.into_parts();
+        let path = head.uri.path().to_owned();
         let nowhere = (
             LocalAddr::default(),
             RemoteAddr::default(),
@@ -95,31 +108,40 @@ impl Http {
         let mut request = Request::from_parts(head, body.into());
         request.set_data(client);
         request.set_data(Arc::clone(&self.app));
+        let asker = Asker::default();
+        request.set_data(asker.clone());
         let mut response = self.routes.get_response(request).await;
-        ui::harden(&mut response);
+        self.allow.tell(&path, &mut response);
+        if let Some(who) = asker.who() {
+            response.extensions_mut().insert(who);
+        }
         response
     }
 }
 
-fn routes() -> Route {
+fn routes() -> (Route, Allow) {
     let api = (
         (NotificationApi, UserApi, InboxApi),
         (AccountApi, SessionApi, KeyApi),
-        (CounterApi, ServerApi),
+        (CounterApi, ServerApi, BackupApi),
     );
     let api = OpenApiService::new(api, "Bellrope", env!("CARGO_PKG_VERSION"))
         .description(DESCRIPTION)
-        .server("/api/v1");
-    let description = api.spec_endpoint();
-    Route::new()
+        .server(PREFIX);
+    // The framework wrote it; were it no JSON, there would be nothing to describe.
+    let described = serde_json::from_str(&api.spec()).unwrap_or_default();
+    let described = description::complete(described);
+    let allow = Allow::of(&described, PREFIX);
+    let routes = Route::new()
         .at("/api/login", post(demo::login))
         .at("/api/insert", get(demo::insert).post(demo::insert))
-        .at("/api/openapi.json", description)
+        .at("/api/openapi.json", get(description::served(&described)))
         .at("/api/docs", get(ui::docs))
-        .nest("/api/v1", api)
+        .nest(PREFIX, api)
         .at("/healthz", get(ops::healthz))
         .at("/readyz", get(ops::readyz))
-        .at("/*path", get(ui::page))
+        .at("/*path", get(ui::page));
+    (routes, allow)
 }
 
 const DESCRIPTION: &str = "\
@@ -127,7 +149,7 @@ Every success is 200. An error is a problem (RFC 9457): decide by its `code`. \
 A 400 is a body that is no JSON or has a field missing, unknown or of the wrong type; \
 a 422 names the `field` whose value is refused. A method an address does not take is 405. \
 Times are RFC 3339 in UTC. \
-A number where a text is wanted is taken as its text. \
+A number or a boolean where a text is wanted is taken as its text. \
 A 409 `in_flight` has `Retry-After` as well. \
 A change is answered after it is on disk; after 503 `storage_failed` the outcome is unknown.";
 

@@ -34,14 +34,12 @@ const SAID_IN_HEADERS: [&str; 5] = ["title", "kind", "url", "key", "group"];
 type Reply<T> = std::result::Result<Json<T>, Problem>;
 
 /// The call, when it can be repeated. `said` is all that makes it what it is.
-fn call(
-    caller: &Caller,
-    request: &Request,
-    key: Option<&str>,
-    said: &[u8],
-) -> Result<Option<Call>> {
+fn call(caller: &Caller, request: &Request, said: &[u8]) -> Result<Option<Call>> {
     caller.0.require(Scope::Publish)?;
     let operation = format!("{} {}", request.method(), request.original_uri().path());
+    // The framework passes over a header that is no text, and the call would be done twice.
+    let key = request.headers().get("Idempotency-Key");
+    let key = key.map(|key| key.to_str().unwrap_or_default());
     key.map(|key| Call::new(&caller.0, &operation, key, said))
         .transpose()
 }
@@ -73,10 +71,10 @@ impl NotificationApi {
         caller: Caller,
         /// At most 255 characters: a call that is sent again with it is done once.
         #[oai(name = "Idempotency-Key")]
-        key: Header<Option<String>>,
+        _key: Header<Option<String>>,
         body: Deferred<Notification>,
     ) -> Reply<ReceiptBody> {
-        let call = call(&caller, request, key.0.as_deref(), &body.bytes)?;
+        let call = call(&caller, request, &body.bytes)?;
         let draft = body.decode().map(Draft::from);
         let receipt = notification::publish(app.0, &caller.0, call.as_ref(), draft).await?;
         Ok(Json(receipt.into()))
@@ -95,10 +93,10 @@ impl NotificationApi {
         app: Data<&Arc<App>>,
         request: &Request,
         caller: Caller,
-        #[oai(name = "Idempotency-Key")] key: Header<Option<String>>,
+        #[oai(name = "Idempotency-Key")] _key: Header<Option<String>>,
         body: Deferred<Notifications>,
     ) -> Reply<Receipts> {
-        let call = call(&caller, request, key.0.as_deref(), &body.bytes)?;
+        let call = call(&caller, request, &body.bytes)?;
         let drafts = body.decode();
         let drafts = drafts.map(|batch| batch.items.into_iter().map(Draft::from).collect());
         let batch = notification::publish_batch(app.0, &caller.0, call.as_ref(), drafts).await?;
@@ -120,7 +118,7 @@ impl NotificationApi {
         request: &Request,
         caller: Caller,
         id: Path<String>,
-        #[oai(name = "Idempotency-Key")] key: Header<Option<String>>,
+        #[oai(name = "Idempotency-Key")] _key: Header<Option<String>>,
         #[oai(name = "title")] title: Query<Option<String>>,
         /// Unless given, `message`.
         #[oai(name = "kind")]
@@ -166,12 +164,7 @@ impl NotificationApi {
             content,
             transient: false,
         });
-        let call = call(
-            &caller,
-            request,
-            key.0.as_deref(),
-            &said_in_all(request, &body.0),
-        )?;
+        let call = call(&caller, request, &said_in_all(request, &body.0))?;
         let receipt = notification::publish(app.0, &caller.0, call.as_ref(), draft).await?;
         Ok(Json(receipt.into()))
     }
@@ -205,6 +198,7 @@ impl NotificationApi {
         object_id: Query<Option<String>>,
         actor: Query<Option<String>>,
     ) -> Reply<Retracted> {
+        caller.0.require(Scope::Publish)?;
         let what = match (object_type.0, object_id.0, actor.0) {
             (Some(r#type), Some(id), None) => Retraction::Object(Thing { r#type, id }),
             (None, None, Some(actor)) => Retraction::Actor(actor),

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use poem::web::Data;
-use poem::{Response, handler};
+use poem::{IntoResponse as _, Response, handler};
 use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
 
 use super::Tag;
 use super::error::Problem;
 use crate::config::Registration;
-use crate::domain::App;
+use crate::domain::{App, clock};
 
 /// Alive: the process answers.
 #[handler]
@@ -22,7 +22,14 @@ pub fn healthz() -> &'static str {
 #[handler]
 pub async fn readyz(app: Data<&Arc<App>>) -> Response {
     match app.ready().await {
-        Ok(()) => "ready\n".into(),
+        Ok(()) => match app.backups.failed_at() {
+            // No reason to send members elsewhere, and one to look.
+            Some(at) => {
+                let at = clock::shown(at);
+                format!("ready\nthe backup of {at} failed; the log says why\n").into_response()
+            }
+            None => "ready\n".into_response(),
+        },
         Err(error) => Problem(error).response(),
     }
 }

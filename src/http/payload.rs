@@ -8,6 +8,7 @@ use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
 use poem_openapi::types::{ParseFromJSON, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
+use super::error::not_taken;
 use crate::domain::error::{self, Error};
 
 /// A JSON body, not decoded yet. Documented as what it is going to be.
@@ -20,10 +21,7 @@ impl<T: ParseFromJSON> Deferred<T> {
     /// # Errors
     /// `Malformed`.
     pub fn decode(&self) -> error::Result<T> {
-        let malformed = |why: String| {
-            let why = why.trim_end_matches('.');
-            Error::Malformed(format!("The body is not what this takes: {why}."))
-        };
+        let malformed = |why: String| Error::Malformed(not_taken(&why));
         let value = serde_json::from_slice(&self.bytes).map_err(|e| malformed(e.to_string()))?;
         T::parse_from_json(Some(value)).map_err(|e| malformed(e.into_message()))
     }

@@ -8,22 +8,52 @@ use serde_json::json;
 use socketioxide::extract::{AckSender, MaybeExtension, SocketRef, State, TryData};
 
 use super::ear::Ear;
-use super::push::{self, emit, ended};
+use super::place::Place;
+use super::push::{self, Why, emit, ended};
 use super::{Rope, rooms};
 use crate::domain::error::{Error, Result};
 use crate::domain::event::EndReason;
 use crate::domain::inbox::{self, Cursor};
 use crate::domain::{clock, token};
 
+/// What the events take, in a sentence's words.
+const SINCE: &str = r#"`{"epoch": "...", "since": 0}`, as `ready` had them,"#;
+const REFRESH: &str = r#"`{"token": "..."}`"#;
+
 /// `message` with a string: the demo's answer to it. Anything else was never part of the demo and
 /// is not answered. All is done before the future is made, because the dependency runs each in a
 /// task of its own, and answers must leave in the order they were asked for.
-pub fn message(socket: SocketRef, TryData(text): TryData<String>) -> Ready<()> {
-    if let Ok(text) = text {
+pub fn message(
+    socket: SocketRef,
+    State(rope): State<Rope>,
+    TryData(text): TryData<String>,
+) -> Ready<()> {
+    if may(socket.clone(), &rope)
+        && let Ok(text) = text
+    {
         // A client that asks and does not read is closed like any other that does not keep up.
         emit(socket, "message", &format!("你好客户端, {text}"));
     }
     ready(())
+}
+
+/// Any other event is not answered.
+pub fn unknown(socket: SocketRef, State(rope): State<Rope>) -> Ready<()> {
+    may(socket, &rope);
+    ready(())
+}
+
+/// Whether one more event is in what the socket may send. One that floods is closed.
+fn may(socket: SocketRef, rope: &Rope) -> bool {
+    let place = socket.req_parts().extensions.get::<Arc<Place>>();
+    let now = rope.app.clock.now();
+    let may = place.is_none_or(|place| place.spend(1, now).is_ok());
+    // What it sent before it was closed may still arrive.
+    if !may && socket.connected() {
+        tracing::info!(id = %socket.id, "a socket that sends too much is closed");
+        push::send_away(socket, Why::TooMany);
+    }
+    may
 }
 
 #[derive(Deserialize)]
@@ -41,10 +71,13 @@ pub async fn sync(
     TryData(since): TryData<Since>,
     ack: AckSender,
 ) {
+    if !may(socket.clone(), &rope) {
+        return;
+    }
     let known = ear.ok_or(Error::TokenMissing);
     let asked = known.and_then(|ear| {
-        ear.allow()?;
-        Ok((ear, since.map_err(|e| malformed(&e))?))
+        ear.allow(rope.app.clock.now())?;
+        Ok((ear, since.map_err(|_| malformed(SINCE))?))
     });
     let (ear, since) = match asked {
         Ok(asked) => asked,
@@ -80,8 +113,11 @@ pub async fn refresh(
     TryData(refresh): TryData<Refresh>,
     ack: AckSender,
 ) {
+    if !may(socket.clone(), &rope) {
+        return;
+    }
     let known = ear.ok_or(Error::TokenMissing);
-    let asked = known.and_then(|ear| Ok((ear, refresh.map_err(|e| malformed(&e))?)));
+    let asked = known.and_then(|ear| Ok((ear, refresh.map_err(|_| malformed(REFRESH))?)));
     let refreshed = match asked {
         Ok((ear, Refresh { token })) => take(&socket, &rope, &ear, &token).await,
         Err(error) => Err(error),
@@ -116,8 +152,9 @@ async fn take(socket: &SocketRef, rope: &Rope, ear: &Ear, token: &str) -> Result
     Ok(expires_at)
 }
 
-fn malformed(error: &impl std::fmt::Display) -> Error {
-    Error::Malformed(format!("The event is not what this takes: {error}."))
+/// Says what is wanted and never what came: that may be a token in a wrong place.
+fn malformed(wanted: &str) -> Error {
+    Error::Malformed(format!("The event takes {wanted} and nothing else."))
 }
 
 fn answer(socket: SocketRef, ack: AckSender, data: &impl Serialize) {

@@ -5,7 +5,7 @@
 //! is dropped by its number. So a change is in the answer or follows it, never in neither.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -14,14 +14,17 @@ use socketioxide::extract::SocketRef;
 use super::PACKETS_MAX;
 use super::push::{emit, overflowed};
 use crate::domain::Member;
-use crate::domain::error::{Error, Result};
+use crate::domain::allowance::{Allowance, Rate};
+use crate::domain::error::Result;
 use crate::domain::event::Event;
 use crate::domain::inbox::{Cursor, Ready};
 
 /// Answers to `inbox.sync` that a socket may ask for at once, and how many more each second. A client
 /// asks when it sees a gap, which is hardly ever.
-const ANSWERS_MAX: f64 = 32.0;
-const ANSWERS_A_SECOND: f64 = 4.0;
+const ANSWERS: Rate = Rate {
+    at_once: 32.0,
+    a_second: 4.0,
+};
 
 /// One for each authenticated socket, kept with it.
 pub struct Ear {
@@ -29,6 +32,7 @@ pub struct Ear {
     turn: tokio::sync::Mutex<()>,
     /// What the client knew when it came.
     cursor: Option<Cursor>,
+    pub opened_at: Instant,
     inner: Mutex<Inner>,
 }
 
@@ -41,24 +45,23 @@ struct Inner {
     since: u64,
     held: Vec<Event>,
     /// Answers it may ask for.
-    allowance: f64,
-    counted_at: Instant,
+    answers: Allowance,
 }
 
 impl Ear {
     /// Of a socket that is owed its first answer.
-    pub fn new(member: Member, cursor: Option<Cursor>) -> Self {
+    pub fn new(member: Member, cursor: Option<Cursor>, now: Timestamp) -> Self {
         let inner = Inner {
             member,
             asking: 1,
             since: 0,
             held: Vec::new(),
-            allowance: ANSWERS_MAX,
-            counted_at: Instant::now(),
+            answers: Allowance::new(ANSWERS, now),
         };
         Self {
             turn: tokio::sync::Mutex::default(),
             cursor,
+            opened_at: Instant::now(),
             inner: Mutex::new(inner),
         }
     }
@@ -72,17 +75,8 @@ impl Ear {
     ///
     /// # Errors
     /// `TooMany`.
-    pub fn allow(&self) -> Result<()> {
-        let mut inner = self.inner();
-        let now = Instant::now();
-        let earned = now.duration_since(inner.counted_at).as_secs_f64() * ANSWERS_A_SECOND;
-        inner.allowance = (inner.allowance + earned).min(ANSWERS_MAX);
-        inner.counted_at = now;
-        if inner.allowance < 1.0 {
-            return Err(Error::TooMany(Duration::from_secs(1)));
-        }
-        inner.allowance -= 1.0;
-        Ok(())
+    pub fn allow(&self, now: Timestamp) -> Result<()> {
+        self.inner().answers.spend(ANSWERS, 1, now)
     }
 
     pub fn cursor(&self) -> Option<&Cursor> {

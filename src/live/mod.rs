@@ -1,7 +1,9 @@
 //! Socket.IO: events out, few commands in. Connects, rooms, and the sockets' end.
 
 mod command;
+mod door;
 mod ear;
+mod place;
 mod push;
 
 use std::fmt;
@@ -13,6 +15,7 @@ use serde_json::Value;
 use socketioxide::extract::{HttpExtension, MaybeExtension, SocketRef, State, TryData};
 use socketioxide::handler::ConnectHandler as _;
 use socketioxide::operators::BroadcastOperators;
+use socketioxide::socket::DisconnectReason;
 use socketioxide::{ParserConfig, SocketIo};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
@@ -24,7 +27,10 @@ use crate::domain::id::MemberId;
 use crate::domain::inbox::{self, Cursor};
 use crate::domain::{App, Client, Member, Proof, token};
 use ear::Ear;
-use push::{bare, ended, member_room, session_room};
+use place::{Place, Who};
+use push::{Why, bare, ended, member_room, session_room};
+
+pub use door::Door;
 
 /// Packets that wait for a socket. Memory is taken as needed; a socket that overflows is closed.
 const PACKETS_MAX: usize = 2048;
@@ -40,6 +46,17 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
 /// How often expired tokens are looked for: their sockets end within a second.
 const EXPIRY_EVERY: Duration = Duration::from_millis(500);
 
+/// What a connect costs of what a socket may send: it is answered like `inbox.sync`.
+const CONNECT_COST: u32 = 25;
+
+/// How many there may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub sessions_max: usize,
+    pub strangers_per_address_max: usize,
+    pub sockets_per_member_max: usize,
+}
+
 /// The room. Clones are the same.
 #[derive(Clone)]
 pub struct Live {
@@ -53,6 +70,7 @@ pub struct Live {
 #[derive(Clone)]
 struct Rope {
     app: Arc<App>,
+    sockets_per_member_max: usize,
 }
 
 /// This process's sockets, for whoever asks who is there.
@@ -64,13 +82,13 @@ impl Presence for Here {
     }
 }
 
-/// The service that `/socket.io` goes to.
-pub type Service = socketioxide::service::SocketIoService<engineioxide::service::NotFoundService>;
-
 impl Live {
     #[must_use]
-    pub fn new(app: Arc<App>) -> (Service, Self) {
-        let rope = Rope { app };
+    pub fn new(app: Arc<App>, limits: Limits) -> (Door, Self) {
+        let rope = Rope {
+            app,
+            sockets_per_member_max: limits.sockets_per_member_max,
+        };
         let (service, io) = SocketIo::builder()
             .with_state(rope.clone())
             .with_parser(ParserConfig::common().max_incoming_binaries(0))
@@ -85,12 +103,13 @@ impl Live {
         let here = Arc::new(Here(io.clone()));
         let presence: Arc<dyn Presence> = Arc::<Here>::clone(&here);
         rope.app.bus.attend(Arc::downgrade(&presence));
+        let door = Door::new(Arc::clone(&rope.app), service, limits);
         let live = Self {
             io,
             rope,
             _here: here,
         };
-        (service, live)
+        (door, live)
     }
 
     /// Tells the sockets what happens, in order, until the bus ends.
@@ -143,7 +162,7 @@ fn rooms(member: &Member) -> Vec<String> {
 }
 
 /// What a v3 or v4 client may send along when it connects; v2 clients have it in the query.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 struct Auth {
     token: Option<Value>,
     epoch: Option<Value>,
@@ -171,27 +190,34 @@ async fn admit(
     socket: SocketRef,
     State(rope): State<Rope>,
     HttpExtension(client): HttpExtension<Client>,
+    HttpExtension(place): HttpExtension<Arc<Place>>,
     TryData(auth): TryData<Auth>,
 ) -> Result<(), Refusal> {
+    if let Err(error) = place.spend(CONNECT_COST, rope.app.clock.now()) {
+        place.cut();
+        return Err(Refusal(error));
+    }
     socket.on("message", command::message);
     socket.on("inbox.sync", command::sync);
     socket.on("session.refresh", command::refresh);
+    socket.on_fallback(command::unknown);
+    socket.on_disconnect(disconnect);
     let auth = auth.unwrap_or_default();
     let query = socket.req_parts().uri.query().unwrap_or_default();
     let said = |key, value: &Option<Value>| said(query, key, value.as_ref());
-    // What the demo's page sends before anybody logged in: a JavaScript value, spelled out.
-    let raw = said("token", &auth.token).unwrap_or_default();
-    let token = bare(&raw);
-    if matches!(token, "" | "null" | "undefined") {
-        return Ok(());
-    }
-    match token::verify_for_socket(&rope.app, token).await {
+    let Some(token) = token_of(query, auth.token.as_ref()) else {
+        return place.settle(Who::Anonymous).map_err(Refusal);
+    };
+    match token::verify_for_socket(&rope.app, &token).await {
         Ok(member) => {
+            place.settle(Who::Member).map_err(Refusal)?;
             let since = said("since", &auth.since).and_then(|since| since.parse().ok());
             let cursor = said("epoch", &auth.epoch)
                 .zip(since)
                 .map(|(epoch, since)| Cursor { epoch, since });
-            socket.extensions.insert(Arc::new(Ear::new(member, cursor)));
+            socket
+                .extensions
+                .insert(Arc::new(Ear::new(member, cursor, rope.app.clock.now())));
             Ok(())
         }
         Err(error) => {
@@ -213,7 +239,9 @@ fn connect(
         tracing::debug!(%error, "a socket left at once");
     }
     if let Some(ear) = &ear {
-        socket.join(rooms(&ear.member()));
+        let member = ear.member();
+        socket.join(rooms(&member));
+        crowd_out(&socket, &member, rope.sockets_per_member_max);
     }
     async move {
         let Some(ear) = ear else { return };
@@ -243,6 +271,37 @@ fn connect(
             socket.leave_all();
         }
     }
+}
+
+/// Closes the oldest of a member's sockets when there are too many: whoever opens one more tab
+/// expects that one to work.
+fn crowd_out(socket: &SocketRef, member: &Member, max: usize) {
+    let mut all = socket.within(member_room(&member.id)).sockets();
+    let Some(excess) = all.len().checked_sub(max).filter(|excess| *excess > 0) else {
+        return;
+    };
+    all.sort_by_key(|socket| socket.extensions.get::<Arc<Ear>>().map(|ear| ear.opened_at));
+    for oldest in all.into_iter().take(excess) {
+        push::send_away(oldest, Why::Crowded);
+    }
+}
+
+/// A session without a socket in it is nobody's, and would stay for as long as it answers pings.
+async fn disconnect(reason: DisconnectReason, HttpExtension(place): HttpExtension<Arc<Place>>) {
+    match reason {
+        DisconnectReason::ClientNSDisconnect => place.cut(),
+        DisconnectReason::ServerNSDisconnect => place.cut_later(),
+        _ => {}
+    }
+}
+
+/// The token a client sends, if it sends one.
+fn token_of(query: &str, auth: Option<&Value>) -> Option<String> {
+    let raw = said(query, "token", auth)?;
+    let token = bare(&raw);
+    // What the demo's page sends before anybody logged in: a JavaScript value, spelled out.
+    let is_none = matches!(token, "" | "null" | "undefined");
+    (!is_none).then(|| token.to_owned())
 }
 
 /// What a client says in its `auth`, else in its query.

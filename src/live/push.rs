@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::json;
 use socketioxide::SocketIo;
 use socketioxide::extract::SocketRef;
@@ -56,6 +57,27 @@ pub fn tell(io: &SocketIo, event: &Event) {
     }
 }
 
+/// Why a socket is closed although its session goes on.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// The member has as many as it may; a newer one took this one's place.
+    Crowded,
+    /// It sent more than it may.
+    TooMany,
+}
+
+/// Tells a socket why it is closed, and closes it. A client that knows the event does not come back
+/// by itself, to crowd out the next.
+pub fn send_away(socket: SocketRef, why: Why) {
+    socket.leave_all();
+    let told = socket.emit("socket.closed", &json!({ "reason": why }));
+    if let Err(error) = told {
+        tracing::debug!(%error, "a socket did not hear why it was closed");
+    }
+    close(socket);
+}
+
 /// Tells a socket that its session is over, and closes it.
 pub fn ended(socket: SocketRef, reason: EndReason) {
     socket.leave_all();
@@ -73,7 +95,7 @@ pub fn sockets(io: &SocketIo, room: String) -> Vec<SocketRef> {
         .unwrap_or_default()
 }
 
-pub fn emit(socket: SocketRef, event: &str, data: &impl serde::Serialize) {
+pub fn emit(socket: SocketRef, event: &str, data: &impl Serialize) {
     let sent = socket.emit(event, data);
     heard(socket, sent.map_err(|error| error.to_string()));
 }

@@ -5,10 +5,13 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown, lchown,
 };
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::restore;
+use crate::domain::backup::archive::{DATABASE, SECRET};
 use crate::domain::id;
 
 /// Bytes of the session secret at least (RFC 7518, 3.2: as long as the hash).
@@ -29,7 +32,9 @@ impl Folder {
             .mode(0o700)
             .create(path)
             .with_context(|| format!("cannot make the data folder {}", path.display()))?;
-        Ok(Self(path.to_owned()))
+        let folder = Self(path.to_owned());
+        restore::finish(&folder)?;
+        Ok(folder)
     }
 
     /// The one that is there.
@@ -38,6 +43,7 @@ impl Folder {
     /// When there is no database in it.
     pub fn existing(path: &Path) -> Result<Self> {
         let folder = Self(path.to_owned());
+        restore::finish(&folder)?;
         let is_there = folder.file().try_exists();
         ensure!(
             is_there
@@ -48,13 +54,35 @@ impl Folder {
         Ok(folder)
     }
 
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     fn file(&self) -> PathBuf {
-        self.0.join("bellrope.redb")
+        self.0.join(DATABASE)
     }
 
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.0.join("control.sock")
+    }
+
+    /// Whether a server answers here.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        UnixStream::connect(self.socket()).is_ok()
+    }
+
+    /// # Errors
+    /// When a server answers here.
+    pub fn ensure_stopped(&self) -> Result<()> {
+        ensure!(
+            !self.is_served(),
+            "the server runs on {}; stop it first",
+            self.0.display()
+        );
+        Ok(())
     }
 
     /// The database's file, made with the right mode and owner before anything is written to it.
@@ -83,7 +111,7 @@ impl Folder {
     /// # Errors
     /// When it cannot be read or made, or is too short to be one.
     pub fn secret(&self) -> Result<Vec<u8>> {
-        let path = self.0.join("session.key");
+        let path = self.0.join(SECRET);
         let cannot = || format!("cannot use the secret {}", path.display());
         let secret = match fs::read(&path) {
             Ok(secret) => secret.trim_ascii().to_vec(),
@@ -110,23 +138,35 @@ impl Folder {
             }
             Err(error) => return Err(error).with_context(cannot),
         };
-        ensure!(
-            secret.len() >= SECRET_BYTES_MIN,
-            "the secret {} has {} bytes and needs {SECRET_BYTES_MIN}; remove it to have a new one made, which ends all sessions",
-            path.display(),
-            secret.len()
-        );
+        ensure_secret(&secret, &path)?;
         Ok(secret)
     }
 
     /// Gives a new file, by its handle, to the folder's owner, so that root's commands and the
     /// service agree on it, and closes it to everybody else.
-    fn claim(&self, file: &File) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the owner or the mode cannot be set.
+    pub fn claim(&self, file: &File) -> Result<()> {
+        self.claim_as(file, 0o600)
+    }
+
+    /// The same for a folder in it.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn claim_folder(&self, path: &Path) -> Result<()> {
+        let folder = File::open(path);
+        let folder = folder.with_context(|| format!("cannot use {}", path.display()))?;
+        self.claim_as(&folder, 0o700)
+    }
+
+    fn claim_as(&self, file: &File, mode: u32) -> Result<()> {
         let cannot = || format!("cannot give a file to the owner of {}", self.0.display());
-        file.set_permissions(Permissions::from_mode(0o600))
+        file.set_permissions(Permissions::from_mode(mode))
             .with_context(cannot)?;
-        let (owner, made) = (self.owner()?, file.metadata().with_context(cannot)?);
-        if (made.uid(), made.gid()) != owner {
+        let (owner, about) = (self.owner()?, file.metadata().with_context(cannot)?);
+        if (about.uid(), about.gid()) != owner {
             fchown(file, Some(owner.0), Some(owner.1)).with_context(cannot)?;
         }
         Ok(())
@@ -152,4 +192,16 @@ impl Folder {
         let folder = folder.with_context(|| format!("cannot look at {}", self.0.display()))?;
         Ok((folder.uid(), folder.gid()))
     }
+}
+
+/// # Errors
+/// When it is too short to be one.
+pub(super) fn ensure_secret(secret: &[u8], path: &Path) -> Result<()> {
+    ensure!(
+        secret.trim_ascii().len() >= SECRET_BYTES_MIN,
+        "the secret {} has {} bytes and needs {SECRET_BYTES_MIN}; remove it to have a new one made, which ends all sessions",
+        path.display(),
+        secret.len()
+    );
+    Ok(())
 }

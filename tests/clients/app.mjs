@@ -7,13 +7,6 @@ import { PASSWORD } from './world.mjs'
 export const REFUSED = /^console: Failed to load resource: the server responded with a status of 4\d\d/
 export const UNREACHED = /^console: (Failed to load resource: net::|WebSocket connection to .* failed)/
 
-/**
- * And that a socket was given up while it was still being opened: the page had learnt meanwhile that its login is over, or,
- * where one leaves with several tabs, the tab that holds the inbox's socket closed first and the next had just taken over.
- */
-export const GIVEN_UP =
-  /^console: WebSocket connection to .* failed: WebSocket is closed before the connection is established/
-
 /** The demo's page. A login that was on its way nowhere leads to the inbox. */
 export const COUNTER = '/counter'
 

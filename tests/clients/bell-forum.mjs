@@ -17,7 +17,8 @@ const STYLE = `
 export async function forum(bell, { styled = false } = {}) {
   const socket = bell.replace(/^http/, 'ws')
   const policy =
-    `default-src 'none'; script-src ${bell}; connect-src ${bell} ${socket}; img-src ${bell}` +
+    `default-src 'none'; script-src ${bell}; connect-src ${bell} ${socket}; img-src ${bell}; ` +
+    `require-trusted-types-for 'script'; trusted-types 'none'` +
     (styled ? "; style-src 'self'" : '')
   const server = createServer((request, response) => {
     const url = new URL(request.url, 'http://forum')

@@ -1,7 +1,6 @@
 // The bell in a real browser: on a forum's page of another origin, under a policy that allows it nothing it does not need.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { gzipSync } from 'node:zlib'
 import { UNREACHED } from './app.mjs'
 import {
   bells,
@@ -21,18 +20,13 @@ import { eventually } from './browser.mjs'
 const rope = await bells()
 const { server } = rope
 
-test('both scripts are small, whole, and for every origin', async () => {
-  for (const [path, kb_max] of [
-    ['/bell.js', 60],
-    ['/client.js', 30],
-  ]) {
+test('both scripts are whole, and for every origin', async () => {
+  for (const path of ['/bell.js', '/client.js']) {
     const answer = await server.ask(path, { headers: { origin: 'https://forum.example' } })
     assert.equal(answer.status, 200)
     assert.match(answer.headers['content-type'], /^text\/javascript/)
     assert.match(answer.headers['access-control-allow-origin'] ?? '', /^(\*|https:\/\/forum\.example)$/)
     assert.doesNotMatch(answer.text, /\bimport\s*[("'{*]|sourceMappingURL/, 'it needs no other file')
-    const kb = gzipSync(answer.text).length / 1000
-    assert.ok(kb <= kb_max, `${path} is ${kb} KB compressed`)
   }
 })
 

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   COUNTER,
-  GIVEN_UP,
   REFUSED,
   addAge,
   isLive,
@@ -26,7 +25,8 @@ const tokenOf = (page) => page.evaluate((key) => localStorage.getItem(key), KEY)
 /** Puts a token where the app keeps it, as if it had been there since an earlier visit. */
 async function withToken(token, path) {
   const one = await visit(server)
-  const page = await one.page(`${server.url}/robots.txt`)
+  // A page of the app: what is none is in a sandbox and has no storage.
+  const page = await one.page(`${server.url}/no/such/page`)
   await page.evaluate(([key, value]) => localStorage.setItem(key, value), [KEY, token])
   await page.goto(server.url + path)
   return { one, page }
@@ -44,7 +44,7 @@ test('an expired login leads to the login page with its own sentence, and after 
   await login(page, 'old')
   await page.waitForSelector('.session')
   assert.equal(pathOf(page), '/sessions')
-  await one.leave(REFUSED, GIVEN_UP)
+  await one.leave(REFUSED)
 })
 
 test('a forged login leads to the login page, and hears nothing', async () => {
@@ -57,7 +57,7 @@ test('a forged login leads to the login page, and hears nothing', async () => {
   const { one, page } = await withToken(forged, COUNTER)
   assert.match(await ledToLogin(page), /no longer valid/)
   assert.deepEqual(one.heard, [])
-  await one.leave(REFUSED, GIVEN_UP)
+  await one.leave(REFUSED)
 })
 
 test('logging out in one tab logs out the others, and logging in brings them back in', async () => {
@@ -75,7 +75,7 @@ test('logging out in one tab logs out the others, and logging in brings them bac
   await isLive(page)
   await isLive(other)
   assert.equal(pathOf(other), COUNTER)
-  await one.leave(REFUSED, GIVEN_UP)
+  await one.leave(REFUSED)
 })
 
 test('the sessions page ends another session at once, and only that one', async () => {
@@ -179,5 +179,5 @@ test('the appearance is the system’s until another is chosen, in all tabs and 
     'the theme, early',
   )
   await eventually(() => brightness(page), 'dark')
-  await one.leave(GIVEN_UP)
+  await one.leave()
 })

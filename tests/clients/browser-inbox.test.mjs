@@ -1,7 +1,7 @@
 // The inbox in a real browser: what arrives, what a member does with it, and every tab and device in step.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { GIVEN_UP, REFUSED, UNREACHED, member } from './app.mjs'
+import { REFUSED, UNREACHED, member } from './app.mjs'
 import { eventually } from './browser.mjs'
 import { publisher } from './publisher.mjs'
 import { world } from './world.mjs'
@@ -103,7 +103,7 @@ test('a click opens the link and reads the item, in every tab; without a link it
   await page.click('text="Not linked"')
   assert.ok((await height()) > clamped, 'the whole text is there')
   for (const tab of [page, other]) await eventually(() => unread(tab), 0, 'nothing unread is left')
-  await one.leave(GIVEN_UP)
+  await one.leave()
 })
 
 test('by keyboard: down, up, archive and on to the next, undo, unread, open', async () => {

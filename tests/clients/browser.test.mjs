@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   COUNTER,
-  GIVEN_UP,
   REFUSED,
   UNREACHED,
   addAge,
@@ -84,7 +83,7 @@ test('two members in two browsers each hear only their own number, on all their 
   const thrice = (...all) => all.flatMap((one) => [one, one, one])
   assert.deepEqual(ann.one.heard.toSorted(), thrice(1, 2, 3, 'hello'))
   await showsAge(ann.page, 3)
-  await Promise.all([ann.one.leave(GIVEN_UP), bob.one.leave()])
+  await Promise.all([ann.one.leave(), bob.one.leave()])
 })
 
 test('what a member says to the server is answered in the list', async () => {
@@ -178,5 +177,5 @@ test('an ended session leads every tab to the login page, with the reason', asyn
   assert.match(await ledToLogin(page), /session was ended/)
   assert.match(await ledToLogin(second), /ended|logged out/)
   assert.equal(await page.evaluate(() => localStorage.getItem('bellrope.token')), null)
-  await one.leave(REFUSED, GIVEN_UP)
+  await one.leave(REFUSED)
 })

@@ -61,27 +61,63 @@ for (const path of PATHS) {
   })
 }
 
-test('a preflight names what may be sent, and a stranger gets none', async () => {
-  const ask = (origin) =>
-    server.ask('/api/insert', {
-      method: 'OPTIONS',
-      headers: {
-        origin,
-        'access-control-request-method': 'GET',
-        'access-control-request-headers': 'authorization',
-      },
-    })
-  const { status, headers } = await ask(FORUM)
-  assert.equal(status, 204)
-  assert.equal(headers['access-control-allow-origin'], FORUM)
-  assert.equal(headers['access-control-allow-credentials'], 'true')
-  for (const name of ['authorization', 'content-type', 'idempotency-key']) {
-    assert.ok(headers['access-control-allow-headers'].toLowerCase().split(/, */).includes(name), name)
+const preflight = (where, path, method, origin) =>
+  where.ask(path, {
+    method: 'OPTIONS',
+    headers: {
+      origin,
+      'access-control-request-method': method,
+      'access-control-request-headers': 'authorization',
+    },
+  })
+/** An operation of each method, and the sockets. */
+const OPERATIONS = [
+  ['GET', '/api/v1/inbox'],
+  ['POST', '/api/v1/inbox/read'],
+  ['PUT', '/api/v1/inbox/preferences'],
+  ['DELETE', '/api/v1/inbox/1'],
+  ['GET', '/api/insert'],
+  ['POST', '/socket.io/?EIO=4&transport=polling'],
+]
+
+for (const [method, path] of OPERATIONS) {
+  test(`${method} ${path}: a preflight names what may be sent, and a stranger gets none`, async () => {
+    for (const [where, origins] of [
+      [server, [FORUM, SHOP, OWN]],
+      [open, [...STRANGERS, FORUM]],
+    ]) {
+      for (const origin of origins) {
+        const { status, headers, text } = await preflight(where, path, method, origin)
+        assert.deepEqual([status, text], [204, ''], origin)
+        assert.equal(headers['access-control-allow-origin'], origin)
+        assert.equal(headers['access-control-allow-credentials'], 'true')
+        assert.match(headers.vary ?? '', /\borigin\b/i)
+        const listed = (name) => headers[`access-control-allow-${name}`].toLowerCase().split(/, */).toSorted()
+        assert.deepEqual(listed('headers'), ['authorization', 'content-type', 'idempotency-key'])
+        assert.deepEqual(listed('methods'), ['delete', 'get', 'post', 'put'])
+      }
+    }
+    for (const origin of STRANGERS) refused(await preflight(server, path, method, origin), origin)
+  })
+
+  test(`${method} ${path}: who skips the preflight is refused before anything is looked at`, async () => {
+    for (const origin of STRANGERS) {
+      // A good token would not help: it is not asked for.
+      refused(await server.ask(path, { method, token: 'any', headers: { origin } }), origin)
+    }
+  })
+}
+
+test('the scripts for everybody are for strangers too', async () => {
+  for (const path of ['/bell.js', '/client.js']) {
+    for (const origin of STRANGERS) {
+      const { status, headers } = await server.ask(path, { headers: { origin } })
+      assert.equal(status, 200)
+      assert.equal(headers['access-control-allow-origin'], origin)
+      assert.equal(headers['cross-origin-resource-policy'], 'cross-origin')
+      assert.equal(headers['set-cookie'], undefined)
+    }
   }
-  for (const method of ['GET', 'POST', 'PUT', 'DELETE']) {
-    assert.ok(headers['access-control-allow-methods'].split(/, */).includes(method), method)
-  }
-  refused(await ask(STRANGERS[0]))
 })
 
 test('an open polling session takes nothing from a stranger', async () => {

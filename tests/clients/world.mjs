@@ -118,12 +118,14 @@ class World {
     }
   }
 
-  /** No story here is one that a server has to complain about, but for a client that asks while it stops. */
+  /** No story here is one that a server has to complain about, but for a client that asks while it stops; and none puts a secret
+   * into the log. */
   #assertQuiet() {
     const complaints = this.log
       .split('\n')
       .filter((line) => / (WARN|ERROR) |panicked/.test(line) && !line.includes('outcome="stopping"'))
     assert.deepEqual(complaints, [])
+    assert.doesNotMatch(this.log, /eyJ[\w-]+\.|\bbr_[^_\s]+_[\w-]/, 'a token or a key is in the log')
   }
 
   #remove() {

@@ -251,7 +251,7 @@ async fn the_first_administrator_is_asked_for_until_there_is_one() {
 
 #[test]
 fn wrong_usage_is_said_on_stderr_and_exits_with_2() {
-    let wrong: [&[&str]; 9] = [
+    let wrong: [&[&str]; 11] = [
         &[],
         &["sing"],
         &["serve", "--sing"],
@@ -261,6 +261,8 @@ fn wrong_usage_is_said_on_stderr_and_exits_with_2() {
         &["user", "add"],
         &["user", "add", "ann", "--role", "king"],
         &["config", "--session-ttl", "soon"],
+        &["backup"],
+        &["restore"],
     ];
     for arguments in wrong {
         let ran = run(bellrope().args(arguments), "");
@@ -271,7 +273,7 @@ fn wrong_usage_is_said_on_stderr_and_exits_with_2() {
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 21] = [
         &[],
         &["serve"],
         &["config"],
@@ -282,6 +284,17 @@ fn every_command_explains_itself() {
         &["user", "disable"],
         &["user", "enable"],
         &["user", "remove"],
+        &["backup"],
+        &["restore"],
+        &["check"],
+        &["compact"],
+        &["bench"],
+        &["bench", "connect"],
+        &["bench", "idle"],
+        &["bench", "push"],
+        &["bench", "insert"],
+        &["bench", "fanout"],
+        &["bench", "replay"],
     ];
     for command in commands {
         let ran = run(bellrope().args(command).arg("--help"), "");

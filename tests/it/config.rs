@@ -75,7 +75,7 @@ impl Given {
 const APART: [&str; 3] = ["forum-jwks", "forum-key", "forum-secret"];
 
 /// Each setting, its default, and three other values: in the file, in the environment, as flags.
-fn settings() -> [(&'static str, Value, [&'static str; 3]); 19] {
+fn settings() -> [(&'static str, Value, [&'static str; 3]); 25] {
     [
         ("data", json!("./bellrope_data"), ["/a", "/b", "/c"]),
         (
@@ -106,6 +106,9 @@ fn settings() -> [(&'static str, Value, [&'static str; 3]); 19] {
         ("session-ttl", json!("30d"), ["12h", "5m", "2m"]),
         ("write-queue", json!(8192), ["1", "2", "3"]),
         ("connections-max", json!(10_000), ["1", "2", "3"]),
+        ("strangers-per-address", json!(256), ["1", "2", "3"]),
+        ("sockets-per-member", json!(200), ["1", "2", "3"]),
+        ("key-rate", json!(20_000), ["1", "2", "3"]),
         (
             "forum-url",
             json!(""),
@@ -118,6 +121,9 @@ fn settings() -> [(&'static str, Value, [&'static str; 3]); 19] {
         ("log-age-max", json!("7d"), ["1h", "2h", "3650d"]),
         ("inbox-items-max", json!(1000), ["1", "2", "1000000"]),
         ("inbox-age-max", json!("90d"), ["1h", "36h", "3650d"]),
+        ("backup-every", json!(""), ["1m", "12h", "3650d"]),
+        ("backup-keep", json!(7), ["1", "2", "1000000"]),
+        ("backup-folder", json!(""), ["/a", "/b", "/c"]),
         ("log", json!("info"), ["warn", "info,bellrope=debug", "off"]),
         ("log-format", json!("text"), ["json", "text", "json"]),
     ]
@@ -257,7 +263,7 @@ fn a_settings_file_that_is_not_there_is_missed() {
 }
 
 /// A value, the setting it is wrong for, and what the sentence about it holds.
-const WRONG: [(&str, &str, &str); 18] = [
+const WRONG: [(&str, &str, &str); 20] = [
     ("listen", "localhost", "address"),
     ("listen", "127.0.0.1", "address"),
     ("public-url", "bell.example", "write it like https://"),
@@ -269,6 +275,8 @@ const WRONG: [(&str, &str, &str); 18] = [
     ("session-ttl", "30s", "a login lasts 1m to 3650d"),
     ("log-age-max", "59m", "kept for 1h to 3650d"),
     ("inbox-age-max", "never", "write it like 12h or 30d"),
+    ("backup-every", "59s", "every 1m to 3650d"),
+    ("backup-every", "daily", "write it like 12h or 30d"),
     ("forum-url", "https://a.b/forum", "without a path"),
     ("forum-algorithm", "HS512", "RS256, ES256 or EdDSA"),
     ("forum-algorithm", "none", "RS256, ES256 or EdDSA"),
@@ -306,12 +314,13 @@ fn a_value_that_makes_no_sense_is_refused_with_what_would() {
 }
 
 /// What can only be seen once the layers lie over each other.
-const WRONG_LATER: [(&str, &str); 9] = [
+const WRONG_LATER: [(&str, &str); 10] = [
     ("write-queue", "0"),
     ("connections-max", "0"),
     ("log", "==="),
     ("log-changes-max", "0"),
     ("log-changes-max", "100001"),
+    ("backup-keep", "0"),
     ("inbox-items-max", "0"),
     ("inbox-items-max", "1000001"),
     // More than there can be: not to be found out by a panic of the server.

@@ -152,7 +152,8 @@ async fn a_socket_that_does_not_keep_up_is_closed_and_has_no_hole_before() {
         .expect_status(StatusCode::OK);
     let first = loop {
         let age = ann.add_age(&world).await;
-        let heard = Answer::of(poll(sid.clone())).await.text;
+        let answer = Answer::of(poll(sid.clone())).await;
+        let heard = &answer.expect_status(StatusCode::OK).text;
         if heard.contains(&format!("[\"message\",{age}]")) {
             break age;
         }
@@ -163,9 +164,11 @@ async fn a_socket_that_does_not_keep_up_is_closed_and_has_no_hole_before() {
             ann.add_age(&world).await;
         }
     });
-    futures_util::future::join_all(inserts).await;
     // Somebody who keeps up hears them all.
-    while quick.next().await != message(first + 2500) {}
+    tokio::join!(
+        futures_util::future::join_all(inserts),
+        quick.hear_until(message(first + 2500)),
+    );
     let mut ages = Vec::new();
     let mut closed = false;
     while !closed {

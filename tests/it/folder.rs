@@ -20,7 +20,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 /// Name, mode and owner of everything in a folder, by name.
-fn entries(folder: &Path) -> Vec<(String, u32, (u32, u32))> {
+pub fn entries(folder: &Path) -> Vec<(String, u32, (u32, u32))> {
     let entries = fs::read_dir(folder).expect("the folder");
     let mut all: Vec<_> = entries
         .map(|entry| {
@@ -35,7 +35,7 @@ fn entries(folder: &Path) -> Vec<(String, u32, (u32, u32))> {
 }
 
 /// Only root can give files away and be somebody else.
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     let root = fs::metadata("/proc/self").expect("ourselves").uid() == 0;
     if !root {
         eprintln!("not root: nothing is tested here");

@@ -1,4 +1,4 @@
-//! The port: limits, slow clients, origins, and what every answer carries.
+//! The port: limits, origins, and what every answer carries.
 
 use std::time::Duration;
 
@@ -43,52 +43,33 @@ async fn a_body_over_the_limit_is_refused_early() {
         .expect_status(StatusCode::OK);
 }
 
-/// No bytes, half a head, a head that drips, and an idle connection that was used once.
 #[tokio::test]
-async fn a_connection_that_says_nothing_is_closed_and_others_are_not_held_up() {
+async fn a_request_names_one_host() {
     let world = World::new().await;
-    let mut slow = tokio::task::JoinSet::new();
-    let heads: [&[u8]; 3] = [
-        b"",
-        b"GET /healthz HTTP/1.1\r\nHost:",
-        b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+    let table = [
+        ("GET /healthz HTTP/1.1\r\nHost: x\r\n", "200"),
+        ("GET /healthz HTTP/1.1\r\n", "400"),
+        ("GET /healthz HTTP/1.1\r\nHost: x\r\nHost: x\r\n", "400"),
+        ("GET /healthz HTTP/1.0\r\n", "200"),
+        ("GET /healthz HTTP/1.0\r\nHost: x\r\nHost: y\r\n", "400"),
+        (
+            "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\n",
+            "400",
+        ),
     ];
-    for head in heads {
-        let address = world.address;
-        slow.spawn(async move {
-            let mut stream = TcpStream::connect(address).await.expect("a connection");
-            stream.write_all(head).await.expect("a request");
-            let mut all = Vec::new();
-            // Until the server closes it.
-            let closed =
-                tokio::time::timeout(Duration::from_secs(15), stream.read_to_end(&mut all)).await;
-            assert!(
-                closed.is_ok(),
-                "still open: {}",
-                String::from_utf8_lossy(head)
-            );
-        });
-    }
-    let address = world.address;
-    slow.spawn(async move {
-        let mut stream = TcpStream::connect(address).await.expect("a connection");
-        let dripping = async {
-            for byte in b"GET /healthz HTTP/1.1\r\nX: ".iter().cycle() {
-                if stream.write_all(&[*byte]).await.is_err() {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        let closed = tokio::time::timeout(Duration::from_secs(15), dripping).await;
-        assert!(closed.is_ok(), "a head may drip for ever");
-    });
-    world
-        .ask(Method::GET, "/healthz", None)
-        .await
-        .expect_status(StatusCode::OK);
-    while let Some(ended) = slow.join_next().await {
-        ended.expect("closed in time");
+    for (head, status) in table {
+        let mut stream = TcpStream::connect(world.address)
+            .await
+            .expect("a connection");
+        let request = format!("{head}Connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        let told = answer.split(' ').nth(1);
+        assert_eq!(told, Some(status), "{head:?}: {answer}");
+        if status == "400" {
+            assert!(answer.contains("`Host`"), "{answer}");
+        }
     }
 }
 
@@ -260,41 +241,4 @@ async fn it_says_that_it_is_alive_and_ready() {
         .ask(Method::GET, "/readyz", None)
         .await
         .expect_status(StatusCode::OK);
-}
-
-/// The head is there, and the body stops half-way.
-#[tokio::test]
-async fn a_body_that_does_not_come_is_not_waited_for() {
-    let world = World::new().await;
-    let mut slow = tokio::task::JoinSet::new();
-    for path in [
-        "/api/login",
-        "/socket.io/?EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAA",
-    ] {
-        let address = world.address;
-        slow.spawn(async move {
-            let mut stream = TcpStream::connect(address).await.expect("a connection");
-            let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{{");
-            stream.write_all(head.as_bytes()).await.expect("a request");
-            let mut answer = Vec::new();
-            let closed =
-                tokio::time::timeout(Duration::from_secs(45), stream.read_to_end(&mut answer))
-                    .await;
-            closed.expect("an end").expect("an answer");
-            (path, String::from_utf8_lossy(&answer).into_owned())
-        });
-    }
-    for (path, answer) in slow.join_all().await {
-        // A session nobody has is refused without looking at the body.
-        let expected = if path == "/api/login" {
-            "HTTP/1.1 408"
-        } else {
-            "HTTP/1.1 400"
-        };
-        assert!(answer.starts_with(expected), "{path}: {answer}");
-        assert!(
-            path != "/api/login" || answer.contains("too_slow"),
-            "{answer}"
-        );
-    }
 }

@@ -40,6 +40,49 @@ async fn an_old_password_opens_nothing_once_it_was_changed() {
     }
 }
 
+/// A login that found the account open must not leave a session for the day it is opened again.
+#[tokio::test]
+async fn a_login_under_way_opens_nothing_once_the_account_is_disabled() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    world.account("ann").await;
+    for _ in 0..5 {
+        let login = json!({ "username": "ann", "password": PASSWORD });
+        let (disabled, login) = tokio::join!(
+            admin.post(&world, "/api/v1/accounts/ann/disable", json!({})),
+            world.ask(Method::POST, "/api/v1/login", Some(login)),
+        );
+        disabled.expect_status(StatusCode::OK);
+        admin
+            .post(&world, "/api/v1/accounts/ann/enable", json!({}))
+            .await
+            .expect_status(StatusCode::OK);
+        if login.status == StatusCode::OK {
+            let token = login.json()["token"].as_str().expect("a token").to_owned();
+            let me = Answer::of(world.request(Method::GET, "/api/v1/me").bearer_auth(token)).await;
+            me.expect_problem(401, "token_revoked");
+        }
+    }
+}
+
+/// Else the limit would tell that the password was right.
+#[tokio::test]
+async fn the_right_password_of_a_disabled_account_counts_as_a_guess() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    world.account("ann").await;
+    admin
+        .post(&world, "/api/v1/accounts/ann/disable", json!({}))
+        .await
+        .expect_status(StatusCode::OK);
+    let right = json!({ "username": "ann", "password": PASSWORD });
+    let login = || world.ask(Method::POST, "/api/v1/login", Some(right.clone()));
+    for _ in 0..10 {
+        login().await.expect_problem(401, "login_failed");
+    }
+    login().await.expect_problem(429, "too_many");
+}
+
 #[tokio::test]
 async fn a_guess_that_hangs_up_is_counted() {
     let world = World::new().await;

@@ -1,13 +1,12 @@
 //! A publishing call that is sent again is done once: however often, over a restart, after a kill.
 
-use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
-use crate::process::{Process, bellrope, run};
+use crate::process::{self, Process};
 use crate::socket::Socket;
 use crate::world::{Answer, FORUM_SECRET, Login, World, client, draft, forum_token};
 
@@ -231,20 +230,12 @@ async fn a_key_for_a_call_has_a_bound() {
     let longest = "k".repeat(255);
     let done = send(&world, &key, PATH, &longest, &body).await;
     done.expect_status(StatusCode::OK);
-    for wrong in ["", &format!("{longest}k")] {
+    for wrong in ["", &format!("{longest}k"), "é"] {
         let refused = send(&world, &key, PATH, wrong, &body).await;
         refused.expect_problem(422, "field_invalid");
         assert_eq!(refused.json()["field"], "Idempotency-Key");
     }
     assert_eq!(seq(&world, &world.member("42")).await, 1);
-}
-
-fn make_key(data: &Path) -> String {
-    let mut command = bellrope();
-    command.args(["key", "create", "forum", "--scope", "publish", "--data"]);
-    let ran = run(command.arg(data), "");
-    ran.expect_done();
-    ran.out.trim().to_owned()
 }
 
 #[tokio::test]
@@ -253,7 +244,7 @@ async fn a_publish_to_everyone_goes_on_after_a_kill() {
     let data = folder.path().join("data");
     let start = || Process::start(&data, &["--forum-secret", FORUM_SECRET]);
     let server = start();
-    let key = make_key(&data);
+    let key = process::key(&data, "publish");
     let to: Vec<String> = (0..3000).map(|id| format!("m{id:04}")).collect();
     let seen = server
         .ask(Method::POST, PATH, &key, Some(draft(json!({ "to": to }))))

@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::socket::{Heard, Socket, message};
-use crate::world::{Answer, World};
+use crate::world::{Answer, World, draft};
 
 #[tokio::test]
 async fn a_socket_without_a_token_hears_hello_and_its_own_echo() {
@@ -143,13 +143,15 @@ async fn an_origin_that_is_not_allowed_gets_no_socket() {
 /// A write that waits too long fails for good: the connection goes, rather than the packet.
 #[tokio::test]
 async fn a_reader_that_stops_reading_is_cut() {
-    let world = World::new().await;
-    let mut socket = Socket::connect(&world, json!({})).await;
-    assert_eq!(socket.next().await, message("hello"));
-    // Each is answered with as much, and none is read: more than the kernel's buffers take.
-    let echo = format!(r#"42["message","{}"]"#, "x".repeat(15_000));
-    for _ in 0..600 {
-        assert!(socket.try_send(echo.clone()).await);
+    let world = World::forum().await;
+    let key = world.key(&["publish"]).await;
+    let mut socket = Socket::open(&world, &world.member("42").token).await;
+    // None of it is read: more than the kernel's buffers take.
+    let item = draft(json!({ "to": "42", "transient": true, "data": "x".repeat(15_000) }));
+    let batch = json!({ "items": vec![item; 200] });
+    for _ in 0..3 {
+        let told = key.post(&world, "/api/v1/notifications/batch", batch.clone());
+        told.await.expect_status(StatusCode::OK);
     }
     let began = std::time::Instant::now();
     // The answer to a ping is small, and goes out for as long as there is a connection.

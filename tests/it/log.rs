@@ -192,6 +192,31 @@ async fn each_request_is_one_json_line_and_no_secret_is_in_any() {
             word("outcome").to_owned(),
         ));
     }
+    let who = |path: &str, outcome: &str| {
+        let line = lines
+            .iter()
+            .find(|line| line["path"] == path && line["outcome"] == outcome)
+            .unwrap_or_else(|| panic!("no {outcome} from {path}"));
+        line["who"].as_str()
+    };
+    for path in ["/api/v1/login", "/api/login", "/api/v1/me", "/api/insert"] {
+        assert_eq!(who(path, "ok"), Some("@ann"), "{path}");
+    }
+    assert_eq!(who("/api/v1/setup", "ok"), Some("@root"));
+    assert_eq!(
+        who("/api/v1/me", "token_invalid"),
+        None,
+        "a forged token is nobody's"
+    );
+    assert_eq!(who("/api/v1/login", "login_failed"), None, "nobody came in");
+    let tried = lines
+        .iter()
+        .filter(|line| line["message"] == "a login was refused");
+    assert_eq!(
+        tried.map(|line| line["who"].as_str()).collect::<Vec<_>>(),
+        [Some("@ann"); 2]
+    );
+
     // Sockets overlap; everything else came one after the other.
     logged.sort();
     story.asked.sort();

@@ -94,6 +94,69 @@ fn with(field: &str, value: &Value) -> Value {
     said
 }
 
+/// What a browser would run, show under the forum's name, or take for another host than it looks.
+const NO_LINKS: [&str; 22] = [
+    "javascript:alert(1)",
+    "JaVaScRiPt:alert(1)",
+    " javascript:alert(1)",
+    "\u{1}javascript:alert(1)",
+    "java\tscript:alert(1)",
+    "javascript://forum.example/%0aalert(1)",
+    "data:text/html,<script>alert(1)</script>",
+    "vbscript:msgbox(1)",
+    "blob:https://forum.example/1",
+    "file:///etc/passwd",
+    "view-source:https://forum.example/",
+    "ftp://forum.example/",
+    "//elsewhere.example",
+    "///elsewhere.example",
+    "\\\\elsewhere.example",
+    "https:elsewhere.example",
+    "https:/\\elsewhere.example",
+    " https://forum.example/",
+    "https://forum.example/\r\nSet-Cookie:a=b",
+    "https://",
+    "https://a b/",
+    "t/1",
+];
+
+#[tokio::test]
+async fn a_link_or_a_picture_is_http_or_https_however_it_is_dressed() {
+    let world = World::forum().await;
+    let key = world.key(&["publish"]).await;
+    let dressed = ["/\\elsewhere.example", "/\t/elsewhere.example"];
+    for raw in NO_LINKS.iter().chain(&dressed) {
+        for (field, value) in [
+            ("url", json!(raw)),
+            ("actor.avatar", json!({ "id": "7", "avatar": raw })),
+        ] {
+            let refused = key.post(&world, PATH, with(field, &value)).await;
+            refused.expect_problem(422, "field_invalid");
+            assert_eq!(refused.json()["field"], field, "{raw:?}");
+        }
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("url", raw)
+            .finish();
+        let short = world
+            .request(Method::POST, &format!("/api/v1/users/42/notify?{query}"))
+            .bearer_auth(&key.token)
+            .body("Bob replied");
+        let refused = Answer::of(short).await;
+        refused.expect_problem(422, "field_invalid");
+        assert_eq!(refused.json()["field"], "url", "{raw:?}");
+    }
+    for raw in [
+        "HTTPS://forum.example/t/1",
+        "http://[::1]:8080/",
+        "/t/1?a=//b#c",
+    ] {
+        key.publish(&world, json!({ "to": "42", "url": raw })).await;
+    }
+    let inbox = world.member("42").get(&world, "/api/v1/inbox").await;
+    let items = inbox.json()["items"].as_array().expect("items").len();
+    assert_eq!(items, 3, "nothing refused is kept");
+}
+
 #[tokio::test]
 async fn each_field_has_its_limit_and_is_named_when_it_is_refused() {
     let world = World::new().await;
@@ -251,12 +314,17 @@ async fn a_stranger_sends_little_and_a_publisher_much() {
         let request = world.request(Method::POST, PATH);
         request.bearer_auth(token).body(body)
     };
-    let (little, much) = (64 << 10, 4 << 20);
+    let (least, little, much) = (16 << 10, 64 << 10, 4 << 20);
     let made_up = key.token[..key.token.len() - 1].to_owned() + "x";
-    for token in [&ann.token, &made_up, "", "br_"] {
-        let fits = Answer::of(request(token, little)).await;
+    for (token, max) in [
+        (ann.token.as_str(), little),
+        (&made_up, least),
+        ("", least),
+        ("br_", least),
+    ] {
+        let fits = Answer::of(request(token, max)).await;
         assert!(matches!(fits.status.as_u16(), 401 | 403), "{}", fits.text);
-        let over = Answer::of(request(token, little + 1)).await;
+        let over = Answer::of(request(token, max + 1)).await;
         over.expect_problem(413, "too_large");
     }
     let fits = Answer::of(request(&key.token, much)).await;
@@ -274,7 +342,7 @@ async fn a_stranger_sends_little_and_a_publisher_much() {
             .bearer_auth(token)
             .body(body)
     };
-    let over = Answer::of(chunked("", little + 1)).await;
+    let over = Answer::of(chunked("", least + 1)).await;
     over.expect_problem(413, "too_large");
     let fits = Answer::of(chunked(&key.token, little + 1)).await;
     fits.expect_status(StatusCode::OK);

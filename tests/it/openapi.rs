@@ -41,6 +41,8 @@ async fn the_description_names_every_operation_and_every_refusal() {
         "DELETE /notifications/by-key/{key}",
         "DELETE /users/{id}",
         "GET /accounts",
+        "GET /backup",
+        "GET /check",
         "GET /inbox",
         "GET /inbox/counts",
         "GET /inbox/preferences",
@@ -75,6 +77,46 @@ async fn the_description_names_every_operation_and_every_refusal() {
         "PUT /inbox/preferences",
     ];
     assert_eq!(operations, expected);
+}
+
+/// What the framework leaves out; that the rest is so, `tests/contract` tries.
+#[tokio::test]
+async fn the_description_tells_bounds_and_nulls_and_that_nothing_else_is_taken() {
+    let world = World::new().await;
+    let document = world.ask(Method::GET, "/api/openapi.json", None).await;
+    let schemas = &document.json()["components"]["schemas"];
+    assert_eq!(schemas["Notification"]["additionalProperties"], false);
+    let properties = &schemas["Notification"]["properties"];
+    assert_eq!(properties["kind"]["maxLength"], 64);
+    assert_eq!(properties["actor"]["nullable"], true);
+    assert_eq!(properties["title"]["nullable"], Value::Null);
+    assert_eq!(schemas["Recipients"]["type"], Value::Null);
+    // An answer has all it knows, and may have more one day.
+    assert_eq!(schemas["InboxPage"]["additionalProperties"], Value::Null);
+    let required = schemas["InboxPage"]["required"].as_array();
+    assert!(required.is_some_and(|required| required.contains(&"next".into())));
+    assert_eq!(schemas["InboxPage"]["properties"]["next"]["minimum"], 0);
+}
+
+#[tokio::test]
+async fn an_address_that_does_not_take_a_method_says_which_it_takes() {
+    let world = World::new().await;
+    for (method, path, allowed) in [
+        (Method::PATCH, "/api/v1/notifications", "DELETE, POST"),
+        (Method::PUT, "/api/v1/me", "GET, HEAD"),
+        (Method::GET, "/api/v1/inbox/read", "POST"),
+        (Method::GET, "/api/v1/inbox/42", "DELETE"),
+        (Method::GET, "/api/v1/users/4%2F2/read", "POST"),
+        (Method::GET, "/api/login", "POST"),
+        (Method::PUT, "/api/insert", "GET, HEAD, POST"),
+        (Method::POST, "/healthz", "GET, HEAD"),
+        (Method::POST, "/api/openapi.json", "GET, HEAD"),
+        (Method::POST, "/login", "GET, HEAD"),
+    ] {
+        let answer = world.ask(method, path, None).await;
+        answer.expect_problem(405, "malformed");
+        assert_eq!(answer.header("allow"), Some(allowed), "{path}");
+    }
 }
 
 #[tokio::test]

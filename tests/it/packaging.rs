@@ -1,6 +1,6 @@
 //! What is shipped beside the program says what the program says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -81,5 +81,55 @@ fn the_readme_tells_of_every_setting() {
             .lines()
             .any(|line| line.starts_with('|') && line.contains(&cell));
         assert!(told, "the settings table has no {cell}");
+    }
+}
+
+/// Requirements of levels 1 and 2 in each chapter of OWASP ASVS 5.0.0, V1 to V17.
+const REQUIREMENTS: [usize; 17] = [27, 11, 19, 10, 9, 35, 18, 7, 7, 29, 14, 9, 13, 9, 13, 16, 7];
+
+#[test]
+fn the_security_list_has_a_verdict_on_each_requirement_and_names_tests_that_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let list = fs::read_to_string(root.join("packaging/security/asvs.md")).expect("the list");
+    let mut counted = [0; 17];
+    let mut verdicts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for row in list.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let ids = cells[1]
+            .split(", ")
+            .filter(|id| id.matches('.').count() == 2);
+        for id in ids {
+            let chapter: usize = id.split('.').next().and_then(|n| n.parse().ok()).expect(id);
+            counted[chapter - 1] += 1;
+            assert!(seen.insert(id), "{id} is there twice");
+            *verdicts.entry(cells[2]).or_default() += 1;
+            assert!(!cells[3].is_empty(), "{id}: no reason");
+        }
+    }
+    assert_eq!(counted, REQUIREMENTS);
+    let of = |verdict: &str| verdicts.get(verdict).copied().unwrap_or_default();
+    let said = format!(
+        "Of {}: {} met, {} with HTTPS, {} not met, {} n/a.",
+        seen.len(),
+        of("met"),
+        of("with HTTPS"),
+        of("not met"),
+        of("n/a")
+    );
+    assert!(list.contains(&said), "it should say: {said}");
+    let named = list.split('`').filter_map(|word| {
+        let (folder, name) = word.split_once('/')?;
+        match folder {
+            "it" => Some(format!("tests/it/{name}.rs")),
+            "clients" => Some(format!("tests/clients/{name}.test.mjs")),
+            "domain" | "front" | "http" => Some(format!("src/{word}")),
+            "packaging" | "src" | "tests" => Some(word.to_owned()),
+            "client" => Some(format!("assets/src/{word}")),
+            _ => None,
+        }
+    });
+    for path in named {
+        assert!(root.join(&path).exists(), "{path} is named, and not there");
     }
 }

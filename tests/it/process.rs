@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::gauge::Gauge;
 use crate::world::{self, Answer, Host, SOON};
 
 /// The built executable, in a clean environment.
@@ -49,6 +50,11 @@ pub fn run(command: &mut Command, input: &str) -> Ran {
     }
 }
 
+/// Runs a command on a data folder.
+pub fn on(data: &Path, arguments: &[&str]) -> Ran {
+    run(bellrope().args(arguments).arg("--data").arg(data), "")
+}
+
 /// Runs `bellrope user` on a data folder.
 pub fn user(data: &Path, arguments: &[&str]) -> Ran {
     run(
@@ -63,6 +69,15 @@ pub fn user(data: &Path, arguments: &[&str]) -> Ran {
 /// Makes an account and returns its password.
 pub fn add(data: &Path, name: &str) -> String {
     let ran = user(data, &["add", name]);
+    ran.expect_done();
+    ran.out.trim().to_owned()
+}
+
+/// Makes an API key with these scopes, separated by commas.
+pub fn key(data: &Path, scopes: &str) -> String {
+    let mut command = bellrope();
+    command.args(["key", "create", "forum", "--scope", scopes, "--data"]);
+    let ran = run(command.arg(data), "");
     ran.expect_done();
     ran.out.trim().to_owned()
 }
@@ -105,9 +120,29 @@ impl Process {
     /// Starts `serve` on `data` with more arguments, and waits until it listens. Its log goes to a
     /// file beside the folder.
     pub fn start(data: &Path, arguments: &[&str]) -> Self {
+        Self::try_start(data, arguments).unwrap_or_else(|said| panic!("it did not start: {said}"))
+    }
+
+    /// The same where it may refuse to; then what it said.
+    pub fn try_start(data: &Path, arguments: &[&str]) -> Result<Self, String> {
+        Self::start_by(bellrope(), data, arguments)
+    }
+
+    /// On a disk that can be made full: see [`Process::limit_files`].
+    pub fn start_limited(data: &Path, arguments: &[&str]) -> Self {
+        let mut shell = Command::new("sh");
+        // A file that would grow too large is an error then, and not the end.
+        let script = "trap '' XFSZ; exec \"$0\" \"$@\"";
+        shell.env_clear().stdin(Stdio::null());
+        shell.args(["-c", script, env!("CARGO_BIN_EXE_bellrope")]);
+        Self::start_by(shell, data, arguments)
+            .unwrap_or_else(|said| panic!("it did not start: {said}"))
+    }
+
+    fn start_by(mut command: Command, data: &Path, arguments: &[&str]) -> Result<Self, String> {
         let log = data.with_extension("log");
         let stderr = File::options().create(true).append(true).open(&log);
-        let mut child = bellrope()
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .args(arguments)
@@ -121,15 +156,16 @@ impl Process {
         let address = greeting.trim().rsplit("http://").next();
         let Some(address) = address.and_then(|address| address.parse().ok()) else {
             let _ = out.read_to_string(&mut greeting);
+            let _ = child.wait();
             let log = fs::read_to_string(&log).unwrap_or_default();
-            panic!("it did not start: {greeting}\n{log}");
+            return Err(format!("{greeting}\n{log}"));
         };
-        Self {
+        Ok(Self {
             child,
             address,
             out,
             log,
-        }
+        })
     }
 
     /// The token of the setup link; it must have been started without an administrator.
@@ -145,8 +181,25 @@ impl Process {
         }
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// For whoever watches it from outside.
+    pub fn gauge(&self) -> Gauge {
+        Gauge::of(self.child.id())
+    }
+
+    /// Lets it open so many descriptors from now on.
+    pub fn limit_descriptors(&self, max: usize) {
+        let mut limit = Command::new("prlimit");
+        limit.arg(format!("--nofile={max}"));
+        let limited = limit.arg(format!("--pid={}", self.child.id())).status();
+        assert!(limited.expect("prlimit").success());
     }
 
     /// A request with this token.
@@ -187,10 +240,29 @@ impl Process {
         me.json()["age"].as_u64().expect("an age")
     }
 
+    /// How many descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        open.expect("a running process").count()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).expect("the log")
+    }
+
     /// No warning, no flush, nothing: what a power cut does to a process.
     pub fn kill(mut self) {
         self.child.kill().expect("a process to kill");
         self.child.wait().expect("its end");
+    }
+
+    /// How much memory it holds.
+    pub fn resident_bytes(&self) -> u64 {
+        let statm = format!("/proc/{}/statm", self.child.id());
+        let statm = fs::read_to_string(statm).expect("its memory");
+        let pages = statm.split(' ').nth(1).expect("a number");
+        pages.parse::<u64>().expect("a number") * 4096
     }
 
     /// Sends a signal by its name, such as `TERM`.
@@ -198,6 +270,15 @@ impl Process {
         let child = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &child]).status();
         assert!(sent.expect("kill").success());
+    }
+
+    /// From now on it cannot write beyond so many bytes of any file, or `unlimited`.
+    pub fn limit_files(&self, bytes: &str) {
+        let child = self.child.id().to_string();
+        let limit = format!("--fsize={bytes}:unlimited");
+        let mut prlimit = Command::new("prlimit");
+        let limited = prlimit.args(["--pid", &child, &limit]).status();
+        assert!(limited.expect("prlimit").success());
     }
 
     /// Waits until it has ended, for [`SOON`] at most.
@@ -223,9 +304,28 @@ impl Process {
 }
 
 impl Drop for Process {
-    /// A test that fails leaves nothing running.
+    /// A test that fails leaves nothing running. Every log passes here, so each is looked through.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !std::thread::panicking() {
+            let log = fs::read(&self.log).unwrap_or_default();
+            expect_no_token(&String::from_utf8_lossy(&log));
+        }
+    }
+}
+
+/// No JWT, no API key and no setup token, by how they look: a test need not say which it used.
+#[track_caller]
+fn expect_no_token(log: &str) {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    for line in log.lines() {
+        for word in line.split(|c| !is_part(c)) {
+            let is_key = word.starts_with("br_") && word.matches('_').count() > 1;
+            assert!(
+                !word.contains("eyJ") && !is_key,
+                "a token in the log: {line}"
+            );
+        }
     }
 }

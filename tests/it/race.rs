@@ -38,6 +38,13 @@ struct Race {
     is_over: AtomicBool,
 }
 
+impl Race {
+    fn is_young(&self) -> bool {
+        self.connects.load(Ordering::Relaxed) < CONNECTS_MIN
+            || self.recovered.load(Ordering::Relaxed) < CONNECTS_MIN / 2
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whoever_connects_while_it_is_published_misses_nothing_and_hears_nothing_twice() {
     let seconds = std::env::var("RACE_SECONDS").map_or(SECONDS, |n| n.parse().expect("a number"));
@@ -69,6 +76,15 @@ async fn whoever_connects_while_it_is_published_misses_nothing_and_hears_nothing
         publishers.spawn(publish(Arc::clone(&race), key.clone(), number));
     }
     tokio::time::sleep(Duration::from_secs(seconds)).await;
+    // A busy machine takes longer for as much.
+    let enough = async {
+        while race.is_young() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let more = Duration::from_mins(2);
+    let went = tokio::time::timeout(more, enough).await;
+    went.expect("fewer connects than a race needs");
     race.is_over.store(true, Ordering::Relaxed);
     publishers.join_all().await;
     let clients = clients.join_all().await;
@@ -79,7 +95,6 @@ async fn whoever_connects_while_it_is_published_misses_nothing_and_hears_nothing
     let recovered = race.recovered.load(Ordering::Relaxed);
     let published = race.titles.load(Ordering::Relaxed);
     println!("{connects} connects, {recovered} by a cursor, against {published} notifications");
-    assert!(connects > CONNECTS_MIN && recovered > CONNECTS_MIN / 2);
 }
 
 /// One by one, in batches, to one and to all, folding and not, without a pause.

@@ -99,9 +99,38 @@ impl Socket {
         socket
     }
 
+    /// The same with more in its query.
+    pub async fn connect_with(host: &impl Host, query: &str, auth: Value) -> Self {
+        let query = format!("EIO=4&transport=websocket&{query}");
+        let mut socket = Self::handshake(host, &query).await;
+        socket.send(format!("40{auth}")).await;
+        socket
+    }
+
     /// A v2 client with this in its query; it is not asked for anything else.
     pub async fn connect_v2(host: &impl Host, query: &str) -> Self {
         Self::handshake(host, &format!("EIO=3&transport=websocket&{query}")).await
+    }
+
+    /// A v4 client that has not said yet whose it is.
+    pub async fn knock(host: &impl Host) -> Self {
+        Self::handshake(host, "EIO=4&transport=websocket").await
+    }
+
+    /// A connection to which a session that was polled for has moved.
+    pub async fn upgrade(host: &impl Host, sid: &str) -> Self {
+        let query = format!("EIO=4&transport=websocket&sid={sid}");
+        let mut socket = Self::handshake(host, &query).await;
+        socket.send("2probe".to_owned()).await;
+        socket.send("5".to_owned()).await;
+        // The session's first ping, which nobody has polled for.
+        while let Some(Ok(packet)) = socket.stream.next().await {
+            if packet == Message::text("2") {
+                break;
+            }
+        }
+        socket.send("3".to_owned()).await;
+        socket
     }
 
     async fn handshake(host: &impl Host, query: &str) -> Self {
@@ -124,8 +153,8 @@ impl Socket {
 
     /// Whether it could be sent: not once the server has closed the connection. What waits to be
     /// read is left alone.
-    pub async fn try_send(&mut self, packet: String) -> bool {
-        let sent = tokio::time::timeout(SOON, self.stream.send(Message::text(packet))).await;
+    pub async fn try_send(&mut self, packet: impl Into<Message>) -> bool {
+        let sent = tokio::time::timeout(SOON, self.stream.send(packet.into())).await;
         matches!(sent, Ok(Ok(())))
     }
 
@@ -138,6 +167,17 @@ impl Socket {
         tokio::time::timeout(SOON, self.hear())
             .await
             .expect("something to hear")
+    }
+
+    /// Hears what comes until it is this. One that is closed first never will.
+    pub async fn hear_until(&mut self, last: Heard) {
+        loop {
+            match self.next().await {
+                heard if heard == last => return,
+                Heard::Closed => panic!("closed before {last:?}"),
+                _ => {}
+            }
+        }
     }
 
     /// The data of the next thing it hears, which is this event.

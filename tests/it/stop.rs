@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use reqwest::Client;
-use serde_json::Value;
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::process::{Process, add};
+use crate::process::{Process, add, bellrope, run};
 use crate::socket::{Heard, Socket, message};
-use crate::world::{SOON, client};
+use crate::world::{SOON, client, draft};
 
 /// What an operator is promised.
 const STOP_TIME_MAX: Duration = Duration::from_secs(10);
@@ -159,7 +159,7 @@ async fn stops_in_order(signal: &str) {
     let mut ready = Wire::begin(&server, "GET /readyz", &ann).await;
     let inserts = Arc::default();
     let tasks = load(&server, &ann, &inserts);
-    while listener.next().await != message(200) {}
+    listener.hear_until(message(200)).await;
 
     let began = Instant::now();
     server.signal(signal);
@@ -206,11 +206,8 @@ async fn ctrl_c_loses_nothing() {
     stops_in_order("INT").await;
 }
 
-/// More than the kernel takes from a server for a reader with a small buffer (4 MiB at most).
-const ECHOES: usize = 300;
-
-/// A socket that asks for more than its buffers hold, and reads none of it.
-async fn stuck(server: SocketAddr) -> WebSocketStream<TcpStream> {
+/// A socket of a member that has heard `ready` and reads nothing more, and its port.
+async fn stuck(server: SocketAddr, token: String) -> (WebSocketStream<TcpStream>, u16) {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a small buffer");
     let stream = socket.connect(server).await.expect("a connection");
@@ -219,20 +216,23 @@ async fn stuck(server: SocketAddr) -> WebSocketStream<TcpStream> {
     let (mut stream, _) = tokio_tungstenite::client_async(url, stream)
         .await
         .expect("a WebSocket");
-    stream.send(Message::text("40")).await.expect("sent");
-    let is_hello = |packet: &Message| packet.to_text().is_ok_and(|text| text.contains("hello"));
-    while !is_hello(&stream.next().await.expect("a packet").expect("a packet")) {}
-    // The server answers each with as much.
-    let echo = Message::text(format!(r#"42["message","{}"]"#, "x".repeat(15_000)));
-    for _ in 0..ECHOES {
-        stream.send(echo.clone()).await.expect("sent");
+    let auth = format!("40{}", json!({ "token": token }));
+    stream.send(Message::text(auth)).await.expect("sent");
+    let is_ready = |packet: &Message| packet.to_text().is_ok_and(|text| text.contains("ready"));
+    while !is_ready(&stream.next().await.expect("a packet").expect("a packet")) {}
+    (stream, port)
+}
+
+/// Tells `@ann` more than the kernel takes from a server for a reader with a small buffer (4 MiB at
+/// most).
+async fn tell_much(server: &Process, key: &str) {
+    let item = draft(json!({ "to": "@ann", "transient": true, "data": "x".repeat(15_000) }));
+    let batch = json!({ "items": vec![item; 150] });
+    for _ in 0..2 {
+        let path = "/api/v1/notifications/batch";
+        let told = server.ask(Method::POST, path, key, Some(batch.clone()));
+        told.await.expect_status(StatusCode::OK);
     }
-    let began = Instant::now();
-    while !is_stuck(server.port(), port) {
-        assert!(began.elapsed() < SOON, "its answers went out");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    stream
 }
 
 /// Whether the server has read all that came from `port`, and has something that does not go out
@@ -252,9 +252,24 @@ fn is_stuck(server: u16, port: u16) -> bool {
 #[tokio::test]
 async fn readers_that_stopped_reading_do_not_hold_it_up() {
     let folder = tempfile::tempdir().expect("a folder");
-    let server = Process::start(&folder.path().join("data"), &[]);
-    let stuck: JoinSet<_> = (0..5).map(|_| stuck(server.address)).collect();
-    let _readers = stuck.join_all().await;
+    let data = folder.path().join("data");
+    let password = add(&data, "ann");
+    let server = Process::start(&data, &[]);
+    let token = server.login("ann", &password).await;
+    let create = ["key", "create", "forum", "--scope", "publish", "--data"];
+    let key = run(bellrope().args(create).arg(&data), "");
+    let readers: JoinSet<_> = (0..5)
+        .map(|_| stuck(server.address, token.clone()))
+        .collect();
+    let readers = readers.join_all().await;
+    tell_much(&server, key.expect_done().out.trim()).await;
+    let began = Instant::now();
+    for (_, port) in &readers {
+        while !is_stuck(server.address.port(), *port) {
+            assert!(began.elapsed() < SOON, "what it was told went out");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
     let began = Instant::now();
     server.signal("TERM");
     assert!(server.ended().await.success());

@@ -1,23 +1,15 @@
-//! The store: what is in the file, which files are refused, and what a failing disk does.
-
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+//! The store: what is in the file, which files are refused, and whom a row that is none harms.
 
 use bellrope::config::Settings;
 use bellrope::domain::clock::Clock;
-use bellrope::domain::engine::Bus;
-use bellrope::engine::Engine;
-use bellrope::engine::local::Local;
-use bellrope::engine::redb::Redb;
-use bellrope::serve::{self, Folder};
-use redb::backends::InMemoryBackend;
-use redb::{Database, ReadableDatabase as _, StorageBackend, TableDefinition};
+use bellrope::serve;
+use futures_util::future::join_all;
+use redb::{Database, ReadableDatabase as _, TableDefinition};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::socket::{Socket, message};
-use crate::world::{self, Answer, PASSWORD, World};
+use crate::socket::Socket;
+use crate::world::{self, Answer, Login, PASSWORD, World, draft};
 
 const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
 const COUNTER: TableDefinition<&str, &[u8]> = TableDefinition::new("counter");
@@ -220,109 +212,101 @@ async fn something_else_in_its_place_is_refused() {
     assert!(letter.starts_with(b"this is no database"));
 }
 
-/// A disk in memory that can be made to fail.
-#[derive(Debug)]
-struct Disk {
-    memory: InMemoryBackend,
-    broken: Arc<AtomicBool>,
+/// Writes a row that is none in the place of one.
+fn spoil(world: &World, table: TableDefinition<&str, &[u8]>, key: &str) {
+    put(world, table, key, &[9]);
 }
 
-impl Disk {
-    fn check(&self) -> Result<(), std::io::Error> {
-        if self.broken.load(Ordering::SeqCst) {
-            return Err(std::io::Error::from(std::io::ErrorKind::StorageFull));
-        }
-        Ok(())
+fn put(world: &World, table: TableDefinition<&str, &[u8]>, key: &str, row: &[u8]) {
+    let database = database(world);
+    let write = database.begin_write().expect("a write");
+    {
+        let mut table = write.open_table(table).expect("the table");
+        table.insert(key, row).expect("a write");
     }
-}
-
-impl StorageBackend for Disk {
-    fn len(&self) -> Result<u64, std::io::Error> {
-        self.memory.len()
-    }
-    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), std::io::Error> {
-        self.memory.read(offset, out)
-    }
-    fn set_len(&self, len: u64) -> Result<(), std::io::Error> {
-        self.check()?;
-        self.memory.set_len(len)
-    }
-    fn sync_data(&self) -> Result<(), std::io::Error> {
-        self.check()?;
-        self.memory.sync_data()
-    }
-    fn write(&self, offset: u64, data: &[u8]) -> Result<(), std::io::Error> {
-        self.check()?;
-        self.memory.write(offset, data)
-    }
+    write.commit().expect("a commit");
 }
 
 #[tokio::test]
-async fn a_full_disk_is_told_by_its_code_and_readers_go_on() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let config = world::config(folder.path(), Settings::default());
-    let broken = Arc::new(AtomicBool::new(false));
-    let bus: Arc<dyn Bus> = Arc::new(Local::default());
-    let disk = Disk {
-        memory: InMemoryBackend::new(),
-        broken: Arc::clone(&broken),
+async fn a_row_that_is_none_harms_nobody_else() {
+    let mut world = World::new().await;
+    let (ann, bob) = (world.account("ann").await, world.account("bob").await);
+    world.stop().await;
+    spoil(&world, COUNTER, "@ann");
+    world.restart().await;
+    // In flight together, so that they share commits.
+    let insert = |login: &Login| {
+        let request = world.request(Method::POST, "/api/v1/me/age");
+        Answer::of(request.bearer_auth(&login.token))
     };
-    let store = Redb::open_backend(disk, config.write_queue, config.bounds, Arc::clone(&bus))
-        .expect("a store");
-    let engine = Engine {
-        store: Arc::new(store),
-        bus,
+    let inserts = (0..40).map(|i| insert(if i % 4 == 0 { &ann } else { &bob }));
+    for (i, answer) in join_all(inserts).await.iter().enumerate() {
+        if i % 4 == 0 {
+            answer.expect_problem(503, "storage_failed");
+        } else {
+            answer.expect_status(StatusCode::OK);
+        }
+    }
+    assert_eq!(bob.age(&world).await, 30);
+    let ready = world.ask(Method::GET, "/readyz", None).await;
+    ready.expect_status(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_publish_that_meets_one_leaves_no_trace_of_what_it_wrote_before() {
+    let mut world = World::forum().await;
+    let admin = world.admin().await;
+    let said = |to: &[&str], title: &str| json!({ "to": to, "title": title });
+    admin.publish(&world, said(&["43"], "before")).await;
+    world.stop().await;
+    spoil(&world, MEMBER, "43");
+    world.restart().await;
+    let admin = world.login("root", PASSWORD).await;
+    let member = world.member("42");
+    let mut socket = Socket::open(&world, &member.token).await;
+    let publish = |to: &[&str], title| {
+        let body = draft(said(to, title));
+        admin.post(&world, "/api/v1/notifications", body)
     };
-    let data = Folder::create(Path::new(&config.data)).expect("a folder");
-    let world = World::on(
-        serve::start_on(&config, Clock::default(), &data, engine)
-            .await
-            .expect("a server"),
-        config,
-        folder,
-    );
+    // The first of the two is written before the second is found to be spoilt.
+    let calls = (0..8).map(|i| match i % 4 {
+        0 => publish(&["42", "43"], "to both"),
+        _ => publish(&["42"], "to one"),
+    });
+    for (i, answer) in join_all(calls).await.iter().enumerate() {
+        if i % 4 == 0 {
+            answer.expect_problem(503, "storage_failed");
+        } else {
+            answer.expect_status(StatusCode::OK);
+        }
+    }
+    for seq in 1..=6 {
+        let added = socket.event("inbox.added").await;
+        assert_eq!(added["seq"], seq);
+        assert_eq!(added["item"]["title"], "to one");
+    }
+    let page = member.get(&world, "/api/v1/inbox").await.json();
+    assert_eq!(page["seq"], 6);
+    assert_eq!(page["counts"]["unread"], 6);
+    assert_eq!(page["items"].as_array().map(Vec::len), Some(6));
+}
 
-    let ann = world.account("ann").await;
-    let mut socket = Socket::open(&world, &ann.token).await;
-    assert_eq!(ann.add_age(&world).await, 1);
-    assert_eq!(socket.next().await, message(1));
-
-    broken.store(true, Ordering::SeqCst);
-    let insert = Answer::of(
-        world
-            .request(Method::GET, "/api/insert")
-            .bearer_auth(&ann.token),
-    )
-    .await;
-    assert_eq!(
-        insert.json(),
-        json!({ "code": -200, "message": "添加失败~" })
-    );
-    let age = Answer::of(
-        world
-            .request(Method::POST, "/api/v1/me/age")
-            .bearer_auth(&ann.token),
-    )
-    .await;
-    age.expect_problem(503, "storage_failed");
-    world
-        .ask(Method::GET, "/readyz", None)
-        .await
-        .expect_problem(503, "storage_failed");
-    world
-        .ask(Method::GET, "/healthz", None)
-        .await
-        .expect_status(reqwest::StatusCode::OK);
-    // Reads go on, and nobody was told of what was not kept.
-    assert_eq!(ann.age(&world).await, 1);
-    let login = world
-        .ask(
-            Method::POST,
-            "/api/v1/login",
-            Some(json!({ "username": "ann", "password": PASSWORD })),
-        )
-        .await;
-    login.expect_problem(503, "storage_failed");
-    socket.emit("message", json!("still there")).await;
-    assert_eq!(socket.next().await, message("你好客户端, still there"));
+/// A row can be whole and wrong all the same.
+#[tokio::test]
+async fn counts_that_do_not_add_up_harm_nobody_else() {
+    let mut world = World::forum().await;
+    let admin = world.admin().await;
+    admin.publish(&world, json!({ "to": ["42", "43"] })).await;
+    world.stop().await;
+    // One item, and none of it unread.
+    put(&world, MEMBER, "42", &[1, 1, 0, 0, 0, 1, 0, 0]);
+    world.restart().await;
+    let (wrong, right) = (world.member("42"), world.member("43"));
+    let all = json!({ "all": true });
+    let read = wrong.post(&world, "/api/v1/inbox/read", all.clone()).await;
+    read.expect_problem(503, "storage_failed");
+    let read = right.post(&world, "/api/v1/inbox/read", all).await;
+    read.expect_status(StatusCode::OK);
+    let ready = world.ask(Method::GET, "/readyz", None).await;
+    ready.expect_status(StatusCode::OK);
 }

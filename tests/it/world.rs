@@ -199,6 +199,8 @@ impl Host for World {
 pub fn client() -> Client {
     Client::builder()
         .timeout(SOON)
+        // The server closes one that is idle for 10 s, which must not meet a request.
+        .pool_idle_timeout(Duration::from_secs(5))
         .build()
         .expect("an HTTP client")
 }

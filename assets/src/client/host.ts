@@ -100,6 +100,15 @@ export class Host {
     }
   }
 
+  /** The server closes the sockets that are open, and says why. */
+  crowdOut(): void {
+    for (const socket of [...this.sockets]) {
+      socket.hear('socket.closed', { reason: 'crowded' })
+      socket.hear('disconnect')
+      this.sockets.delete(socket)
+    }
+  }
+
   end(reason: string): void {
     for (const socket of this.sockets) socket.hear('session.ended', { reason })
   }

@@ -204,6 +204,19 @@ test('a logout, or the server’s word, ends all tabs of the member', async () =
   }
 })
 
+test('a socket the server closed for another comes back when somebody looks, and not before', async () => {
+  const ann = tab()
+  await stands(ann, 'online')
+  vi.useFakeTimers({ shouldAdvanceTime: true })
+  host.crowdOut()
+  await stands(ann, 'offline')
+  await vi.advanceTimersByTimeAsync(120_000)
+  expect(host.sockets.size).toBe(0)
+  expect(ann.ended).toEqual([])
+  document.dispatchEvent(new Event('visibilitychange'))
+  await stands(ann, 'online')
+})
+
 test('nobody logged in: no connection, no request', async () => {
   const nobody = tab({ tokenCallback: () => Promise.resolve(null) })
   await stands(nobody, 'ended')

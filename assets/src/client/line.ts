@@ -93,6 +93,7 @@ export function open(server: string, credential: Credential, http: Http, on: Ear
       made.on(type, (body: object) => change({ ...body, type } as Change))
     }
     made.on('inbox.transient', ({ item }: { item: TransientItem }) => on.transient(item))
+    made.on('socket.closed', rest)
     made.on('session.ended', (body?: { reason?: EndReason }) => void ended(body?.reason ?? 'revoked'))
     made.io.on('ping', on.alive)
     return made
@@ -136,6 +137,14 @@ export function open(server: string, credential: Credential, http: Http, on: Ear
     drop()
     on.offline()
     later()
+  }
+
+  /** The server has closed this socket for another's sake. A new one is opened when somebody looks, or they would
+   * drive each other out for ever. */
+  function rest(): void {
+    drop()
+    on.offline()
+    busy = false
   }
 
   function drop(): void {

@@ -73,9 +73,16 @@ export async function ask(method, path, body, tries = 6) {
 }
 
 async function once(address, request) {
-  const answer = await fetch(address, { ...request, signal: AbortSignal.timeout(5_000) })
-  const retryAfter_s = Number(answer.headers.get('retry-after'))
-  return { status: answer.status, retryAfter_s, text: await answer.text() }
+  const late = new AbortController()
+  // `AbortSignal.timeout` does not keep Node running, and a connection that broke need not either.
+  const timer = setTimeout(() => late.abort(), 5_000)
+  try {
+    const answer = await fetch(address, { ...request, signal: late.signal })
+    const retryAfter_s = Number(answer.headers.get('retry-after'))
+    return { status: answer.status, retryAfter_s, text: await answer.text() }
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 if (process.argv[1] === import.meta.filename) {

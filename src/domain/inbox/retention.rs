@@ -37,7 +37,7 @@ pub async fn keep(app: Arc<App>) {
         match done.await {
             Ok(()) if is_due => swept_at = Some(now),
             // Later is early enough; a failing disk is told by the writer.
-            Ok(()) | Err(Error::Busy | Error::Stopping | Error::Storage(_)) => {}
+            Ok(()) | Err(Error::Busy | Error::Stopping | Error::ReadOnly | Error::Storage(_)) => {}
             Err(error) => tracing::error!(code = error.code(), "retention was refused"),
         }
     }

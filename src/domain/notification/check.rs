@@ -167,9 +167,16 @@ fn link(app: &App, raw: &str) -> Result<String> {
     Err(Error::field("url", detail))
 }
 
+/// The scheme is spelled out: a parser passes over spaces in front, and takes it without slashes,
+/// which to a browser is a path on some pages.
 fn is_web(raw: &str) -> bool {
     let parsed = url::Url::parse(raw);
+    let spells = |scheme: &str| {
+        raw.get(..scheme.len())
+            .is_some_and(|s| s.eq_ignore_ascii_case(scheme))
+    };
     raw.len() <= URL_BYTES_MAX
+        && (spells("https://") || spells("http://"))
         && !raw.contains(char::is_control)
         && parsed.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }

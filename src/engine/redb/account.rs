@@ -58,11 +58,11 @@ pub fn set_password(
     tables: &mut Writing<'_>,
     events: &mut Vec<Event>,
     name: &Name,
-    hash: String,
+    hash: &str,
     keep: Option<&SessionId>,
 ) -> Result<()> {
     let account = Account {
-        password_hash: hash,
+        password_hash: hash.to_owned(),
         ..existing(tables, name)?
     };
     put(tables, &account)?;

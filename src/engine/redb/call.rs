@@ -34,7 +34,7 @@ pub fn put(tables: &mut Writing<'_>, record: &Record) -> Result<()> {
     Ok(())
 }
 
-fn due_ms(record: &Record) -> i64 {
+pub fn due_ms(record: &Record) -> i64 {
     (record.at + KEPT).as_millisecond()
 }
 

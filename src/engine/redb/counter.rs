@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use redb::ReadableTable;
 
 use super::storage;
-use super::tables::{Writing, decode, encode};
+use super::tables::{Writing, decode, encode, sum};
 use crate::domain::counter::Counter;
 use crate::domain::error::{Error, Result};
 use crate::domain::event::Event;
@@ -30,7 +30,7 @@ pub fn increment(
     {
         return Err(Error::TokenRevoked);
     }
-    let age = get(&tables.counter, member)?.age + 1;
+    let age = sum(get(&tables.counter, member)?.age.checked_add(1))?;
     let row = encode(&Counter {
         age,
         updated_at: Some(now),

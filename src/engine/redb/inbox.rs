@@ -48,7 +48,7 @@ pub fn standing(epoch: &str, ledger: &Ledger) -> Standing {
     }
 }
 
-pub fn page(tables: &Reading, epoch: &str, member: &MemberId, query: &Query) -> Result<Page> {
+pub fn page(tables: &Reading<'_>, epoch: &str, member: &MemberId, query: &Query) -> Result<Page> {
     let ledger = member::get(&tables.member, member)?.unwrap_or_default();
     let tag = query
         .kind
@@ -84,7 +84,7 @@ pub fn page(tables: &Reading, epoch: &str, member: &MemberId, query: &Query) -> 
     })
 }
 
-fn item(tables: &Reading, member: &MemberId, id: u128) -> Result<Option<Item>> {
+fn item(tables: &Reading<'_>, member: &MemberId, id: u128) -> Result<Option<Item>> {
     let row = tables.item.get((member.as_str(), id)).map_err(storage)?;
     row.map(|row| decode::<Kept>(row.value()).map(|kept| kept.item))
         .transpose()
@@ -93,7 +93,7 @@ fn item(tables: &Reading, member: &MemberId, id: u128) -> Result<Option<Item>> {
 /// All of `(since, seq]`, or none of it: where the log has been cut, where it is too old, where
 /// the answer would be too large, and where the cursor is from elsewhere.
 pub fn replay(
-    tables: &Reading,
+    tables: &Reading<'_>,
     epoch: &str,
     member: &MemberId,
     cursor: Option<&Cursor>,
@@ -114,7 +114,7 @@ pub fn replay(
 }
 
 fn changes(
-    tables: &Reading,
+    tables: &Reading<'_>,
     member: &MemberId,
     (since, seq): (u64, u64),
     bounds: &Bounds,
@@ -151,7 +151,7 @@ fn changes(
 }
 
 /// An entry with its items as they are now.
-fn what(tables: &Reading, member: &MemberId, entry: Entry) -> Result<What> {
+fn what(tables: &Reading<'_>, member: &MemberId, entry: Entry) -> Result<What> {
     let ids = |raw: Vec<u128>| raw.into_iter().map(ItemId).collect::<Vec<_>>();
     let now = |id| -> Result<std::result::Result<Box<Item>, What>> {
         let gone = || What::Removed {

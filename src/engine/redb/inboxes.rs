@@ -40,7 +40,7 @@ impl Inboxes for Redb {
         let bounds = self.bounds;
         self.writer
             .write(move |tables, events| {
-                notification::publish(tables, events, &publications, note, &bounds, now)
+                notification::publish(tables, events, &publications, note.as_ref(), &bounds, now)
             })
             .await
     }
@@ -70,7 +70,7 @@ impl Inboxes for Redb {
         self.writer
             .write(move |tables, events| {
                 let record = record.as_ref();
-                notification::step(tables, events, broadcast, &to, record, &bounds, now)
+                notification::step(tables, events, &broadcast, &to, record, &bounds, now)
             })
             .await
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use redb::ReadableTable as _;
 
-use super::tables::{Entry, Kept, Ledger, Logged, Writing, decode, encode};
+use super::tables::{Entry, Kept, Ledger, Logged, Writing, decode, encode, sum};
 use super::{member, storage};
 use crate::config::Bounds;
 use crate::domain::error::{Error, Result};
@@ -41,14 +41,14 @@ pub fn actor_handle(actor: &str) -> String {
     format!("a:{actor}")
 }
 
-fn tags(content: &Content) -> Vec<String> {
+pub fn tags(content: &Content) -> Vec<String> {
     let mut tags = vec![EVERY.to_owned(), kind_tag(&content.kind)];
     tags.extend(content.group.as_deref().map(group_tag));
     tags.extend(content.object.as_ref().map(object_tag));
     tags
 }
 
-fn handles(content: &Content) -> Vec<String> {
+pub fn handles(content: &Content) -> Vec<String> {
     let actor = content.actor.as_ref();
     let mut handles = Vec::new();
     handles.extend(content.key.as_deref().map(key_handle));
@@ -132,16 +132,21 @@ impl<'a, 't> Mailbox<'a, 't> {
         }))
     }
 
+    /// The number of the next change.
+    pub fn next_seq(&self) -> Result<u64> {
+        sum(self.ledger.seq.checked_add(1))
+    }
+
     /// A new item with its first part.
     pub fn add(&mut self, id: ItemId, content: Arc<Content>) -> Result<u64> {
-        let seq = self.ledger.seq + 1;
+        let seq = self.next_seq()?;
         let kept = Kept {
             item: Item::new(id, Some(seq), content, self.now),
             head: 0,
             parts: 1,
             placed_at: self.now,
         };
-        self.ledger.items += 1;
+        self.ledger.items = sum(self.ledger.items.checked_add(1))?;
         // Whoever is told something has been seen.
         self.ledger.left = false;
         self.place(&kept)?;
@@ -180,7 +185,7 @@ impl<'a, 't> Mailbox<'a, 't> {
         }
         let key = (self.member.as_str(), id.0);
         self.tables.item.remove(key).map_err(storage)?;
-        self.ledger.items -= 1;
+        self.ledger.items = sum(self.ledger.items.checked_sub(1))?;
         Ok(())
     }
 
@@ -208,7 +213,8 @@ impl<'a, 't> Mailbox<'a, 't> {
             newly += 1;
         }
         self.ledger.seen = through;
-        self.ledger.counts.unseen -= newly;
+        let counts = &mut self.ledger.counts;
+        counts.unseen = sum(counts.unseen.checked_sub(newly))?;
         let which = Which::Through(through);
         let entry = Entry::state(&which, Became::SEEN);
         self.log(entry, What::state(which, Became::SEEN))?;
@@ -237,8 +243,10 @@ impl<'a, 't> Mailbox<'a, 't> {
             self.tables.item_due.insert(key, ()).map_err(storage)?;
         }
         if item.state == State::Unread {
-            self.ledger.counts.unread += 1;
-            self.ledger.counts.unseen += u64::from(seq > self.ledger.seen);
+            let counts = &mut self.ledger.counts;
+            counts.unread = sum(counts.unread.checked_add(1))?;
+            let newly = u64::from(seq > self.ledger.seen);
+            counts.unseen = sum(counts.unseen.checked_add(newly))?;
         }
         Ok(())
     }
@@ -255,8 +263,10 @@ impl<'a, 't> Mailbox<'a, 't> {
             self.tables.item_due.remove(key).map_err(storage)?;
         }
         if item.state == State::Unread {
-            self.ledger.counts.unread -= 1;
-            self.ledger.counts.unseen -= u64::from(seq > self.ledger.seen);
+            let counts = &mut self.ledger.counts;
+            counts.unread = sum(counts.unread.checked_sub(1))?;
+            let newly = u64::from(seq > self.ledger.seen);
+            counts.unseen = sum(counts.unseen.checked_sub(newly))?;
         }
         Ok(())
     }
@@ -351,7 +361,7 @@ impl<'a, 't> Mailbox<'a, 't> {
 
     /// The next number, in the log and in the event.
     fn log(&mut self, entry: Entry, what: What) -> Result<u64> {
-        self.ledger.seq += 1;
+        self.ledger.seq = self.next_seq()?;
         let (seq, member) = (self.ledger.seq, self.member.as_str());
         let logged = encode(&Logged {
             at: self.now,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use redb::ReadableTable;
 
 use super::mailbox::Mailbox;
-use super::tables::{Ledger, Writing, decode, encode};
+use super::tables::{Ledger, Writing, decode, encode, sum};
 use super::{session, storage};
 use crate::config::Bounds;
 use crate::domain::error::{Error, Result};
@@ -144,13 +144,13 @@ pub fn forget(
     let key = member.as_str();
     tables
         .log
-        .retain_in((key, 0)..=(key, u64::MAX), |_, _| false)
+        .remove_in((key, 0)..=(key, u64::MAX))
         .map_err(storage)?;
     tables.muted.remove(key).map_err(storage)?;
     let ledger = Ledger {
         left: true,
         // The number between the two lives belongs to neither.
-        seq: ledger.seq + 1,
+        seq: sum(ledger.seq.checked_add(1))?,
         seen: 0,
         ..ledger
     };

@@ -2,7 +2,10 @@
 
 mod account;
 mod call;
+mod check;
+mod copy;
 mod counter;
+mod disk;
 mod inbox;
 mod inboxes;
 mod key;
@@ -12,15 +15,17 @@ mod notification;
 mod retention;
 mod session;
 mod tables;
+mod view;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
 use jiff::Timestamp;
-use redb::{Builder, Database, DatabaseError, ReadableDatabase as _, StorageBackend};
+use redb::{Database, DatabaseError, ReadableDatabase as _, StorageBackend};
 
 use crate::config::Bounds;
 use crate::domain::account::{Account, Name};
@@ -31,20 +36,24 @@ use crate::domain::event::EndReason;
 use crate::domain::id::{self, MemberId};
 use crate::domain::key::Key;
 use crate::domain::session::{Session, SessionId};
+use disk::Disk;
 use tables::{META, Reading, Writing};
+
+pub use copy::{check_pages, compact, examine, lock, renew};
 use writer::Writer;
 
 /// What this program writes. A file with a higher number is refused, one with a lower migrated.
 const SCHEMA: u32 = 2;
-/// Bytes of pages kept in memory. redb's own default of 1 GiB is a small server's whole memory.
-const CACHE_BYTES: usize = 64 << 20;
 
 /// The [`Store`] on redb.
 pub struct Redb {
-    database: Arc<Database>,
+    disk: Arc<Disk>,
     writer: Writer,
     epoch: String,
     bounds: Bounds,
+    /// Where the file is, unless it is none.
+    file: Option<PathBuf>,
+    closing: Arc<AtomicBool>,
 }
 
 impl Redb {
@@ -54,13 +63,14 @@ impl Redb {
     /// When the file cannot be opened, is in use, or was written by a newer program.
     pub fn open(file: &Path, queue: usize, bounds: Bounds, bus: Arc<dyn Bus>) -> Result<Self> {
         refuse_newer(file)?;
-        let opened = builder().create(file);
-        if matches!(opened, Err(DatabaseError::DatabaseAlreadyOpen)) {
-            bail!("the database is in use by another process");
-        }
-        let database = opened.with_context(|| format!("cannot open {}", file.display()))?;
-        Self::on(database, queue, bounds, bus)
-            .with_context(|| format!("cannot use {}", file.display()))
+        let disk =
+            Disk::open_file(file).with_context(|| format!("cannot open {}", file.display()))?;
+        let opened = Self::on(disk, queue, bounds, bus)
+            .with_context(|| format!("cannot use {}", file.display()))?;
+        Ok(Self {
+            file: Some(file.to_owned()),
+            ..opened
+        })
     }
 
     /// Opens a database on a storage of the caller's making, such as one that fails.
@@ -73,39 +83,49 @@ impl Redb {
         bounds: Bounds,
         bus: Arc<dyn Bus>,
     ) -> Result<Self> {
-        let database = builder().create_with_backend(storage)?;
-        Self::on(database, queue, bounds, bus)
+        Self::on(Disk::open(storage)?, queue, bounds, bus)
     }
 
-    fn on(database: Database, queue: usize, bounds: Bounds, bus: Arc<dyn Bus>) -> Result<Self> {
-        prepare(&database)?;
-        let epoch = tables::epoch(&database.begin_read()?)?;
-        let database = Arc::new(database);
-        let writer = Writer::start(Arc::clone(&database), queue, bus)?;
+    fn on(disk: Disk, queue: usize, bounds: Bounds, bus: Arc<dyn Bus>) -> Result<Self> {
+        let epoch = disk.with(|database| Ok(prepare(database)))??;
+        let disk = Arc::new(disk);
+        let writer = Writer::start(Arc::clone(&disk), queue, bus)?;
         Ok(Self {
-            database,
+            disk,
             writer,
             epoch,
             bounds,
+            file: None,
+            closing: Arc::default(),
         })
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Reading) -> error::Result<T>) -> error::Result<T> {
-        let transaction = self.database.begin_read().map_err(storage)?;
-        read(&Reading::new(&transaction)?)
+    fn read<T>(&self, read: impl FnOnce(&Reading<'_>) -> error::Result<T>) -> error::Result<T> {
+        let answer = self.disk.with(|database| {
+            let transaction = database.begin_read().map_err(storage)?;
+            read(&Reading::new(&transaction))
+        });
+        if answer.as_ref().is_err_and(disk::is_lost) {
+            // One page that cannot be read, and redb reads no other: the next write finds that out
+            // and opens the file anew.
+            self.writer.write_unheard(|_, _| Ok(()));
+        }
+        answer
     }
 }
 
-fn builder() -> Builder {
-    let mut builder = Builder::new();
-    builder.set_cache_size(CACHE_BYTES);
-    builder
+/// A database that somebody has is in use; any other failure is the file's.
+fn opened(opened: Result<Database, DatabaseError>, file: &Path) -> Result<Database> {
+    if matches!(opened, Err(DatabaseError::DatabaseAlreadyOpen)) {
+        bail!("the database is in use by another process");
+    }
+    opened.with_context(|| format!("cannot open {}", file.display()))
 }
 
 /// Looks before anything is written: opening a file for writing changes it. One that needs repair
 /// cannot be looked at so; it is looked at after.
 fn refuse_newer(file: &Path) -> Result<()> {
-    let Ok(database) = builder().open_read_only(file) else {
+    let Ok(database) = disk::builder().open_read_only(file) else {
         return Ok(());
     };
     let schema = tables::schema(&database.begin_read()?);
@@ -125,14 +145,18 @@ fn check_schema(schema: Option<u32>) -> Result<()> {
     }
 }
 
-/// Makes the tables of a new file, or those an older one lacks. A file's epoch is drawn for it,
-/// and again by every restore, so that a cursor from elsewhere never fits.
-fn prepare(database: &Database) -> Result<()> {
+/// Makes the tables of a new file, or those an older one lacks, and returns the file's epoch. That
+/// is drawn for it, and again by every restore, so that a cursor from elsewhere never fits.
+fn prepare(database: &Database) -> Result<String> {
     let schema = tables::schema(&database.begin_read()?)?;
     check_schema(schema)?;
-    if schema == Some(SCHEMA) {
-        return Ok(());
+    if schema != Some(SCHEMA) {
+        migrate(database, schema)?;
     }
+    tables::epoch(&database.begin_read()?)
+}
+
+fn migrate(database: &Database, schema: Option<u32>) -> Result<()> {
     let transaction = writer::begin(database)?;
     {
         let mut meta = transaction.open_table(META)?;
@@ -141,7 +165,8 @@ fn prepare(database: &Database) -> Result<()> {
         }
         meta.insert("schema", SCHEMA.to_string().as_str())?;
         // What is new in schema 2: inboxes, and that every account has been seen.
-        let mut tables = Writing::new(&transaction)?;
+        let mut tables = Writing::new(&transaction);
+        tables.make()?;
         for account in account::all(&tables.account)? {
             member::note(&mut tables, &account.id())?;
         }
@@ -196,7 +221,7 @@ impl Store for Redb {
         let name = name.clone();
         self.writer
             .write(move |tables, events| {
-                account::set_password(tables, events, &name, hash, keep.as_ref())
+                account::set_password(tables, events, &name, &hash, keep.as_ref())
             })
             .await
     }
@@ -298,7 +323,12 @@ impl Store for Redb {
             .await
     }
 
+    async fn lost(&self) {
+        self.writer.ended().await;
+    }
+
     async fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
         self.writer.stop().await;
     }
 }

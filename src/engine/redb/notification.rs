@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use redb::ReadableTable;
 
 use super::mailbox::{Mailbox, actor_handle, group_tag, key_handle, object_tag};
-use super::tables::{Kept, Writing, decode, encode};
+use super::tables::{Kept, Writing, decode, encode, sum};
 use super::{call, inbox, member, retention, storage};
 use crate::config::Bounds;
 use crate::domain::call::Record;
@@ -28,7 +28,7 @@ pub fn publish(
     tables: &mut Writing<'_>,
     events: &mut Vec<Event>,
     publications: &[Publication],
-    note: Option<Note>,
+    note: Option<&Note>,
     bounds: &Bounds,
     now: Timestamp,
 ) -> Result<Vec<Vec<Delivery>>> {
@@ -112,7 +112,10 @@ fn is_there(
 }
 
 /// What publishing would deliver.
-pub fn look(tables: &super::tables::Reading, publication: &Publication) -> Result<Vec<Delivery>> {
+pub fn look(
+    tables: &super::tables::Reading<'_>,
+    publication: &Publication,
+) -> Result<Vec<Delivery>> {
     let look = |to: &Recipient| {
         let muted = inbox::muted(&tables.muted, &to.member)?;
         let outcome = if !is_there(&tables.account, &to.member)? {
@@ -154,22 +157,22 @@ fn fold(mailbox: &mut Mailbox<'_, '_>, mut kept: Kept, content: &Arc<Content>) -
         if let Some((number, content)) = oldest {
             mailbox.drop_part(id, number)?;
             mailbox.detach(&content, id, number)?;
-            kept.parts -= 1;
+            kept.parts = sum(kept.parts.checked_sub(1))?;
         }
     }
     let is_new = match &content.actor {
         Some(actor) => !mailbox.has_actor(id, actor)?,
         None => true,
     };
-    kept.item.count += u64::from(is_new);
+    kept.item.count = sum(kept.item.count.checked_add(u64::from(is_new)))?;
     if let Some(actor) = &content.actor {
         kept.item.actors.retain(|known| known.id != actor.id);
         kept.item.actors.insert(0, actor.clone());
         kept.item.actors.truncate(ACTORS_MAX);
     }
-    kept.head += 1;
-    kept.parts += 1;
-    kept.item.seq = Some(mailbox.ledger.seq + 1);
+    kept.head = sum(kept.head.checked_add(1))?;
+    kept.parts = sum(kept.parts.checked_add(1))?;
+    kept.item.seq = Some(mailbox.next_seq()?);
     kept.item.content = Arc::clone(content);
     kept.item.updated_at = mailbox.now;
     kept.placed_at = mailbox.now;
@@ -218,7 +221,7 @@ fn take(mailbox: &mut Mailbox<'_, '_>, kept: &mut Kept, part: &Content, at: u32)
         Some(actor) => !mailbox.has_actor(kept.item.id, actor)?,
         None => true,
     };
-    kept.item.count -= u64::from(is_last);
+    kept.item.count = sum(kept.item.count.checked_sub(u64::from(is_last)))?;
     Ok(())
 }
 
@@ -305,7 +308,8 @@ pub fn retract_parts(mailbox: &mut Mailbox<'_, '_>, id: ItemId, parts: &[u32]) -
             kept.item.content = Arc::new(content);
         }
     }
-    kept.parts -= u32::try_from(parts.len()).unwrap_or(u32::MAX);
+    let gone = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+    kept.parts = sum(kept.parts.checked_sub(gone))?;
     kept.item.actors = newest_actors(mailbox, &kept)?;
     kept.item.updated_at = mailbox.now;
     mailbox.place(&kept)?;
@@ -330,7 +334,7 @@ pub fn put_broadcast(tables: &mut Writing<'_>, broadcast: &Broadcast) -> Result<
 pub fn step(
     tables: &mut Writing<'_>,
     events: &mut Vec<Event>,
-    broadcast: Broadcast,
+    broadcast: &Broadcast,
     to: &[Recipient],
     record: Option<&Record>,
     bounds: &Bounds,
@@ -341,14 +345,14 @@ pub fn step(
             call::put(tables, record)?;
         }
         tables.broadcast.remove(broadcast.id.0).map_err(storage)?;
-        return Ok(broadcast);
+        return Ok(broadcast.clone());
     };
     let what = (broadcast.id, &broadcast.content);
     let deliveries = deliver(tables, events, what, to, bounds, now)?;
     let next = Broadcast {
         done: Some(last.member.clone()),
         sum: broadcast.sum.with(&deliveries),
-        ..broadcast
+        ..broadcast.clone()
     };
     put_broadcast(tables, &next)?;
     Ok(next)

@@ -90,7 +90,7 @@ pub fn make_room(mailbox: &mut Mailbox<'_, '_>) -> Result<()> {
 
 /// Whether something of the member's lies beyond its bounds.
 pub fn is_overdue(
-    tables: &Reading,
+    tables: &Reading<'_>,
     member: &MemberId,
     bounds: &Bounds,
     now: Timestamp,

@@ -3,12 +3,17 @@
 //! A row is a version byte, then its fields in bincode's standard configuration. Rows are types
 //! of their own, so that the wire can change without the file and the file without the wire.
 
+#[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+mod golden;
 mod inbox;
+mod late;
 mod outside;
 
 use bincode::{Decode, Encode};
 use jiff::Timestamp;
-use redb::{ReadOnlyTable, ReadTransaction, Table, TableDefinition, TableError, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable as _, TableDefinition, TableError, WriteTransaction};
 
 use super::storage;
 use crate::domain::account::{Account, Name, Role};
@@ -16,8 +21,9 @@ use crate::domain::counter::Counter;
 use crate::domain::error::{Error, Result};
 use crate::domain::session::{Session, SessionId};
 pub use inbox::{Entry, Kept, Ledger, Logged};
+use late::Late;
 
-/// What the file is: `schema`, `epoch`.
+/// What the file is: `schema`, `epoch`; and `commits`, the number of the last one.
 pub const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
 /// Folded name -> [`AccountRow`].
 const ACCOUNT: TableDefinition<&str, &[u8]> = TableDefinition::new("account");
@@ -58,29 +64,45 @@ const ROW_BYTES_MAX: usize = 4 << 20;
 macro_rules! tables {
     ($($name:ident: $table:ident, $key:ty => $value:ty;)*) => {
         /// The tables, for reading.
-        #[expect(dead_code, reason = "parts and handles are only for the writer")]
-        pub struct Reading {
-            $(pub $name: ReadOnlyTable<$key, $value>,)*
+        pub struct Reading<'t> {
+            $(pub $name: Late<'t, ReadTransaction, $key, $value>,)*
         }
 
-        impl Reading {
-            pub fn new(transaction: &ReadTransaction) -> Result<Self> {
-                Ok(Self {
-                    $($name: transaction.open_table($table).map_err(storage)?,)*
-                })
+        impl<'t> Reading<'t> {
+            pub fn new(transaction: &'t ReadTransaction) -> Self {
+                Self { $($name: Late::new(transaction, $table),)* }
+            }
+
+            /// Copies every row. Between two of them it asks whether to go on.
+            pub fn copy(
+                &self,
+                into: &mut Writing<'_>,
+                go_on: &dyn Fn() -> Result<()>,
+            ) -> Result<()> {
+                $(for row in self.$name.iter().map_err(storage)? {
+                    go_on()?;
+                    let (key, value) = row.map_err(storage)?;
+                    let put = into.$name.insert(key.value(), value.value());
+                    put.map_err(storage)?;
+                })*
+                Ok(())
             }
         }
 
         /// The tables, for the writer.
         pub struct Writing<'t> {
-            $(pub $name: Table<'t, $key, $value>,)*
+            $(pub $name: Late<'t, WriteTransaction, $key, $value>,)*
         }
 
         impl<'t> Writing<'t> {
-            pub fn new(transaction: &'t WriteTransaction) -> Result<Self> {
-                Ok(Self {
-                    $($name: transaction.open_table($table).map_err(storage)?,)*
-                })
+            pub fn new(transaction: &'t WriteTransaction) -> Self {
+                Self { $($name: Late::new(transaction, $table),)* }
+            }
+
+            /// Makes those that are not there yet, so that readers find each.
+            pub fn make(&self) -> Result<()> {
+                $(self.$name.open().map_err(storage)?;)*
+                Ok(())
             }
         }
     };
@@ -125,6 +147,29 @@ pub fn epoch(transaction: &ReadTransaction) -> anyhow::Result<String> {
     Ok(epoch.value().to_owned())
 }
 
+/// Writes down what the file is.
+pub fn identify(transaction: &WriteTransaction, schema: u32, epoch: &str) -> anyhow::Result<()> {
+    let mut meta = transaction.open_table(META)?;
+    meta.insert("schema", schema.to_string().as_str())?;
+    meta.insert("epoch", epoch)?;
+    Ok(())
+}
+
+/// The number of the last commit: whether one that failed is there all the same shows by it.
+pub fn commits(transaction: &WriteTransaction) -> Result<u64> {
+    let meta = transaction.open_table(META).map_err(storage)?;
+    let commits = meta.get("commits").map_err(storage)?;
+    let number = commits.map_or(Ok(0), |commits| commits.value().parse());
+    number.map_err(|_| corrupt("the number of commits is none"))
+}
+
+pub fn put_commits(transaction: &WriteTransaction, number: u64) -> Result<()> {
+    let mut meta = transaction.open_table(META).map_err(storage)?;
+    let number = number.to_string();
+    meta.insert("commits", number.as_str()).map_err(storage)?;
+    Ok(())
+}
+
 /// What is kept of a noun, and how it is written down.
 pub trait Row: Sized {
     const VERSION: u8;
@@ -160,6 +205,11 @@ pub fn decode<R: Row>(bytes: &[u8]) -> Result<R> {
 
 fn corrupt(what: &str) -> Error {
     Error::Storage(what.into())
+}
+
+/// What a count comes to. Rows that contradict each other can want more taken off than there is.
+pub fn sum<T>(counted: Option<T>) -> Result<T> {
+    counted.ok_or_else(|| corrupt("a count does not add up"))
 }
 
 fn time(ms: i64) -> Result<Timestamp> {

@@ -1,14 +1,20 @@
 //! The one writer: it drains what waits into one durable commit, tells, then answers everybody.
 
+#[cfg(test)]
+mod tests;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use redb::{Database, WriteTransaction};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
+use super::disk::{self, Disk};
 use super::storage;
-use super::tables::Writing;
+use super::tables::{self, Writing};
 use crate::domain::engine::Bus;
 use crate::domain::error::{Error, Result};
 use crate::domain::event::Event;
@@ -21,56 +27,69 @@ const BATCH_MAX: usize = 1024;
 /// everybody behind it waits.
 const EVENTS_MAX: usize = 10_000;
 
+/// Pauses between tries of a disk that takes no writes: short while it may be a hiccup, longer
+/// when somebody has to make room first.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
 /// The way to the writer's thread.
 pub struct Writer {
     /// Gone once the writer was told to stop.
     queue: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// Set by the first failure: what is in the file is unknown until it is opened again.
+    /// While the disk takes no writes.
     failed: Arc<AtomicBool>,
+    /// Closed when the thread has ended.
+    ended: watch::Receiver<()>,
 }
 
 impl Writer {
-    pub fn start(
-        database: Arc<Database>,
-        queue: usize,
-        bus: Arc<dyn Bus>,
-    ) -> std::io::Result<Self> {
-        let (tx, rx) = mpsc::channel(queue);
+    pub fn start(disk: Arc<Disk>, queue: usize, bus: Arc<dyn Bus>) -> std::io::Result<Self> {
+        let (tx, queue) = mpsc::channel(queue);
+        let (running, ended) = watch::channel(());
         let failed = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&failed);
+        let pen = Pen {
+            disk,
+            queue,
+            bus,
+            failed: Arc::clone(&failed),
+            commits: 0,
+            pause: Duration::ZERO,
+            _running: running,
+        };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || run(&database, rx, &*bus, &flag))?;
+            .spawn(move || pen.run())?;
         Ok(Self {
             queue: Mutex::new(Some(tx)),
             thread: Mutex::new(Some(thread)),
             failed,
+            ended,
         })
     }
 
     pub fn ready(&self) -> Result<()> {
         if self.failed.load(Ordering::Relaxed) {
-            return Err(Error::Storage(
-                "a write failed; the file must be opened again".into(),
-            ));
+            return Err(Error::ReadOnly);
         }
         match self.sender() {
-            Some(sender) if !sender.is_closed() => Ok(()),
-            _ => Err(Error::Stopping),
+            Some(sender) if sender.is_closed() => Err(Error::Storage("the writer is gone".into())),
+            Some(_) => Ok(()),
+            None => Err(Error::Stopping),
         }
     }
 
     /// One atomic change: `decide` reads, refuses or writes, and lists what happened. Resolves
-    /// after the commit that holds it is on disk.
+    /// after the commit that holds it is on disk. It may be called again, where a neighbour spoilt
+    /// the transaction.
     pub async fn write<T, F>(&self, decide: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Writing<'_>, &mut Vec<Event>) -> Result<T> + Send + 'static,
+        F: Fn(&mut Writing<'_>, &mut Vec<Event>) -> Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         self.push(Task {
-            decide: Some(decide),
+            decide,
             outcome: None,
             reply: Some(reply),
         })?;
@@ -83,10 +102,10 @@ impl Writer {
     /// The same for a change nobody waits for, and nobody misses.
     pub fn write_unheard<F>(&self, decide: F)
     where
-        F: FnOnce(&mut Writing<'_>, &mut Vec<Event>) -> Result<()> + Send + 'static,
+        F: Fn(&mut Writing<'_>, &mut Vec<Event>) -> Result<()> + Send + 'static,
     {
         let task = Task {
-            decide: Some(decide),
+            decide,
             outcome: None,
             reply: None,
         };
@@ -96,6 +115,7 @@ impl Writer {
     }
 
     fn push(&self, job: impl Job + 'static) -> Result<()> {
+        self.ready()?;
         let sender = self.sender().ok_or(Error::Stopping)?;
         sender.try_send(Box::new(job)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Error::Busy,
@@ -110,6 +130,12 @@ impl Writer {
             .clone()
     }
 
+    /// Resolves when the thread has ended, whatever the reason.
+    pub async fn ended(&self) {
+        // Nothing is ever sent on it.
+        let _ = self.ended.clone().changed().await;
+    }
+
     /// Takes nothing more, commits what was taken, and returns when the thread has ended.
     pub async fn stop(&self) {
         self.queue
@@ -122,6 +148,8 @@ impl Writer {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if let Some(thread) = thread {
+            // It may be in a pause between two tries of the disk.
+            thread.thread().unpark();
             let ended = tokio::task::spawn_blocking(move || thread.join()).await;
             if !matches!(ended, Ok(Ok(()))) {
                 tracing::error!("the writer's thread panicked");
@@ -132,13 +160,35 @@ impl Writer {
 
 /// A change on its way through the writer. First it decides, then it hears how the commit went.
 trait Job: Send {
-    /// `Err` only for what makes the whole transaction worthless.
-    fn decide(&mut self, tables: &mut Writing<'_>, events: &mut Vec<Event>) -> Result<()>;
-    fn answer(self: Box<Self>, committed: bool);
+    /// An error is one of the store, not a refusal: the transaction holds half of its work, or is
+    /// worthless as a whole.
+    fn decide(
+        &mut self,
+        tables: &mut Writing<'_>,
+        events: &mut Vec<Event>,
+    ) -> std::result::Result<(), Fault>;
+    fn answer(self: Box<Self>, end: End);
+}
+
+/// Why a transaction cannot be committed as it is.
+enum Fault {
+    /// A row this job needs cannot be read, or it panicked. Its neighbours are well.
+    Job,
+    /// The disk failed, so redb takes nothing more.
+    Disk(Error),
+}
+
+/// How it ended for a job.
+#[derive(Clone, Copy)]
+enum End {
+    /// What it decided is on disk, or was a refusal.
+    Decided,
+    /// Whether it is on disk nobody knows.
+    Unknown,
 }
 
 struct Task<T, F> {
-    decide: Option<F>,
+    decide: F,
     outcome: Option<Result<T>>,
     reply: Option<oneshot::Sender<Result<T>>>,
 }
@@ -146,14 +196,24 @@ struct Task<T, F> {
 impl<T, F> Job for Task<T, F>
 where
     T: Send,
-    F: FnOnce(&mut Writing<'_>, &mut Vec<Event>) -> Result<T> + Send,
+    F: Fn(&mut Writing<'_>, &mut Vec<Event>) -> Result<T> + Send,
 {
-    fn decide(&mut self, tables: &mut Writing<'_>, events: &mut Vec<Event>) -> Result<()> {
-        let Some(decide) = self.decide.take() else {
-            return Ok(());
-        };
-        match decide(tables, events) {
-            Err(Error::Storage(cause)) => Err(Error::Storage(cause)),
+    fn decide(
+        &mut self,
+        tables: &mut Writing<'_>,
+        events: &mut Vec<Event>,
+    ) -> std::result::Result<(), Fault> {
+        // What the panic leaves behind goes with the transaction.
+        let decided = catch_unwind(AssertUnwindSafe(|| (self.decide)(tables, events)));
+        let outcome = decided.unwrap_or_else(|_| Err(Error::Storage("a change panicked".into())));
+        match outcome {
+            Err(error) if disk::is_lost(&error) => Err(Fault::Disk(error)),
+            Err(error @ Error::Storage(_)) => {
+                // Once, with its cause; the caller gets the code.
+                tracing::error!(cause = cause(&error), "a change met a row that is none");
+                self.outcome = Some(Err(error));
+                Err(Fault::Job)
+            }
             // A refusal has written nothing: its neighbours in the commit are not harmed.
             outcome => {
                 self.outcome = Some(outcome);
@@ -162,10 +222,10 @@ where
         }
     }
 
-    fn answer(self: Box<Self>, committed: bool) {
+    fn answer(self: Box<Self>, end: End) {
         // A refusal, too, may have been decided on a neighbour that never reached the disk.
-        let outcome = match self.outcome {
-            Some(outcome) if committed => outcome,
+        let outcome = match (end, self.outcome) {
+            (End::Decided, Some(outcome)) => outcome,
             _ => Err(Error::Storage("the commit failed".into())),
         };
         if let Some(reply) = self.reply {
@@ -175,59 +235,154 @@ where
     }
 }
 
-fn run(
-    database: &Database,
-    mut queue: mpsc::Receiver<Box<dyn Job>>,
-    bus: &dyn Bus,
-    failed: &AtomicBool,
-) {
-    let mut batch = Vec::new();
-    while !batch.is_empty() || queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
-        let mut events = Vec::new();
-        let mut decided = 0;
-        let committed = match commit(database, &mut batch, &mut decided, &mut events) {
-            Ok(()) => true,
-            Err(error) => {
-                // Once, with its cause; the callers get the code.
-                if !failed.swap(true, Ordering::Relaxed) {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::error!(
-                        cause,
-                        "the database refuses writes; mend the disk and restart"
-                    );
-                }
-                false
-            }
-        };
-        if committed && !events.is_empty() {
-            bus.publish(events);
-        }
-        // After a failure the rest is tried in a commit of its own.
-        for job in batch.drain(..decided.max(1)) {
-            job.answer(committed);
-        }
-    }
+fn cause(error: &Error) -> Option<String> {
+    std::error::Error::source(error).map(ToString::to_string)
 }
 
-/// Commits as many of the batch's jobs as make a commit of some size, from the first on.
-fn commit(
-    database: &Database,
-    batch: &mut [Box<dyn Job>],
-    decided: &mut usize,
-    events: &mut Vec<Event>,
-) -> Result<()> {
-    let transaction = begin(database).map_err(storage)?;
-    {
-        let mut tables = Writing::new(&transaction)?;
-        for job in batch {
-            *decided += 1;
-            job.decide(&mut tables, events)?;
-            if events.len() >= EVENTS_MAX {
-                break;
+/// The writer's thread.
+struct Pen {
+    disk: Arc<Disk>,
+    queue: mpsc::Receiver<Box<dyn Job>>,
+    bus: Arc<dyn Bus>,
+    failed: Arc<AtomicBool>,
+    /// The number of the commit that was tried last.
+    commits: u64,
+    /// Before the disk is tried again: none after a commit that went well.
+    pause: Duration,
+    /// Dropped with the thread's end.
+    _running: watch::Sender<()>,
+}
+
+impl Pen {
+    fn run(mut self) {
+        let mut batch = Vec::new();
+        // As many of the batch as were decided without a fault, where the next was none.
+        let mut sound = None;
+        while !batch.is_empty() || self.queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
+            let (mut events, mut decided) = (Vec::new(), 0);
+            let jobs = sound.take().unwrap_or(batch.len());
+            match self.commit(&mut batch[..jobs], &mut decided, &mut events) {
+                Ok(()) => {
+                    self.pause = Duration::ZERO;
+                    if !events.is_empty() {
+                        self.bus.publish(events);
+                    }
+                    for job in batch.drain(..decided) {
+                        job.answer(End::Decided);
+                    }
+                }
+                Err(Fault::Job) => {
+                    let at = decided - 1;
+                    batch.remove(at).answer(End::Decided);
+                    // Those before it go in a commit of their own, so that none is decided more
+                    // than twice, however many faults a batch has.
+                    sound = (at > 0).then_some(at);
+                }
+                Err(Fault::Disk(error)) => {
+                    self.failed.store(true, Ordering::Relaxed);
+                    tracing::error!(
+                        cause = cause(&error),
+                        "the disk takes no writes; what is kept can be read, and writing is tried until it works"
+                    );
+                    // Before anybody is answered: who then reads must be able to.
+                    let looked = self.disk.look();
+                    for job in batch.drain(..) {
+                        job.answer(End::Unknown);
+                    }
+                    if !self.recover(looked, events) {
+                        return;
+                    }
+                }
             }
         }
     }
-    transaction.commit().map_err(storage)
+
+    /// Commits as many of these jobs as make a commit of some size, from the first on. After a
+    /// fault `events` holds what happened if the commit is there all the same.
+    fn commit(
+        &mut self,
+        jobs: &mut [Box<dyn Job>],
+        decided: &mut usize,
+        events: &mut Vec<Event>,
+    ) -> std::result::Result<(), Fault> {
+        let disk = Arc::clone(&self.disk);
+        let (mut fault, mut is_tried) = (None, false);
+        let committed = disk.with(|database| {
+            let transaction = begin(database).map_err(storage)?;
+            {
+                let mut tables = Writing::new(&transaction);
+                for job in jobs {
+                    *decided += 1;
+                    if let Err(met) = job.decide(&mut tables, events) {
+                        fault = Some(met);
+                        return Ok(());
+                    }
+                    if events.len() >= EVENTS_MAX {
+                        break;
+                    }
+                }
+            }
+            self.commits = tables::commits(&transaction)? + 1;
+            tables::put_commits(&transaction, self.commits)?;
+            is_tried = true;
+            transaction.commit().map_err(storage)
+        });
+        if !is_tried {
+            events.clear();
+        }
+        match (committed, fault) {
+            (Err(error), _) => Err(Fault::Disk(error)),
+            (Ok(()), Some(fault)) => Err(fault),
+            (Ok(()), None) => Ok(()),
+        }
+    }
+
+    /// Tries the disk until it takes writes, and then tells what of the commit that failed is
+    /// there after all. False when there is nothing more to write, or nothing to write to.
+    fn recover(&mut self, mut looked: anyhow::Result<()>, events: Vec<Event>) -> bool {
+        loop {
+            if let Err(error) = looked {
+                let cause = format!("{error:#}");
+                tracing::error!(
+                    cause,
+                    "the database cannot be opened anew; only a new start can help"
+                );
+                return false;
+            }
+            std::thread::park_timeout(self.pause);
+            self.pause = (self.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
+            if !self.refuse_waiting() {
+                return false;
+            }
+            match self.disk.reopen() {
+                Ok(commits) => {
+                    // Else the commit left nothing behind, and nobody must hear of it.
+                    if commits == self.commits && !events.is_empty() {
+                        self.bus.publish(events);
+                    }
+                    self.failed.store(false, Ordering::Relaxed);
+                    tracing::info!("the disk takes writes again");
+                    return true;
+                }
+                Err(error) => {
+                    let cause = format!("{error:#}");
+                    tracing::debug!(cause, "the disk still takes no writes");
+                    looked = self.disk.look();
+                }
+            }
+        }
+    }
+
+    /// Answers those that came in before they could know. False when no more can come.
+    fn refuse_waiting(&mut self) -> bool {
+        loop {
+            match self.queue.try_recv() {
+                Ok(job) => job.answer(End::Unknown),
+                Err(mpsc::error::TryRecvError::Empty) => return true,
+                Err(mpsc::error::TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
 }
 
 /// A transaction that is on disk once committed. Two-phase, because members' words are in it and

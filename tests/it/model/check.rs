@@ -12,18 +12,17 @@ use crate::world::World;
 
 pub async fn all(stage: &mut Stage<'_>) {
     for member in &mut stage.members {
-        pages(stage.world, member).await;
+        pages(stage.world, member, stage.number).await;
         clients(stage.world, member, stage.hour).await;
         replays(member, stage.hour).await;
     }
 }
 
-/// Every state and kind, some items at a time.
-async fn pages(world: &World, member: &Member) {
+/// Every state, some items at a time, of all kinds and of the one whose turn it is.
+async fn pages(world: &World, member: &Member, number: u64) {
     let archived = |item: &Value| item["archived"] == true;
     let unread = |item: &Value| item["read"] == false;
-    for at in 0..4 {
-        let asked = (at > 0).then(|| kind(at - 1));
+    for asked in [None, Some(kind(u8::try_from(number % 3).expect("a digit")))] {
         // The pages of all kinds are small ones, so that there are some.
         let suffix = asked
             .as_ref()

@@ -19,13 +19,13 @@ pub struct View {
 }
 
 impl View {
-    /// The whole inbox over HTTP, a page of three at a time.
+    /// The whole inbox over HTTP.
     pub async fn load(world: &World, login: &Login) -> Self {
         let mut view = Self::default();
         for state in ["all", "archived"] {
             let mut before = String::new();
             loop {
-                let path = format!("/api/v1/inbox?limit=3&state={state}{before}");
+                let path = format!("/api/v1/inbox?limit=20&state={state}{before}");
                 let page = login.get(world, &path).await.json();
                 view.epoch = text(&page["epoch"]);
                 view.seq = page["seq"].as_u64().expect("a number");

@@ -33,7 +33,7 @@ pub struct Stage<'a> {
     /// Hours that went by.
     pub hour: u64,
     pub forum: &'a Login,
-    number: u64,
+    pub number: u64,
     begun: Timestamp,
     /// Whether earlier stories' members got something as well.
     is_shared: bool,

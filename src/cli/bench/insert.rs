@@ -40,7 +40,6 @@ struct Insert {
     /// Presses that were answered, by member.
     counted: Vec<AtomicU64>,
     heard: Vec<Heard>,
-    heard_sum: AtomicU64,
     failed: Tally,
     answer: Latency,
 }
@@ -48,6 +47,7 @@ struct Insert {
 /// What a socket heard. Ages are never nought.
 #[derive(Default)]
 struct Heard {
+    first: AtomicU64,
     last: AtomicU64,
     count: AtomicU64,
     /// Numbers that did not follow the one before.
@@ -61,7 +61,6 @@ pub async fn run(ground: &Arc<Ground>, size: &Size, options: &Options) -> Result
     report.count("sockets", crowd.len() as u64);
     report.count("members", crowd.members as u64);
     report.count("callers", callers.len() as u64);
-    let sockets_each = crowd.sockets_each();
     let (mut counted, mut heard) = (Vec::new(), Vec::new());
     counted.resize_with(crowd.members, AtomicU64::default);
     heard.resize_with(crowd.len(), Heard::default);
@@ -72,7 +71,6 @@ pub async fn run(ground: &Arc<Ground>, size: &Size, options: &Options) -> Result
         pressed: AtomicU64::new(0),
         counted,
         heard,
-        heard_sum: AtomicU64::new(0),
         failed: Tally::default(),
         answer: Latency::new()?,
     });
@@ -86,20 +84,11 @@ pub async fn run(ground: &Arc<Ground>, size: &Size, options: &Options) -> Result
         ended?;
     }
     let time = watch.elapsed();
-    let counted = insert
-        .counted
-        .iter()
-        .map(|counted| counted.load(Ordering::Relaxed));
-    let expected = counted
-        .zip(sockets_each)
-        .map(|(counted, sockets)| counted * sockets)
-        .sum();
-    pace::until(|| insert.heard_sum.load(Ordering::Relaxed) >= expected).await;
+    pace::until(|| insert.is_over()).await;
     let until_heard = watch.elapsed();
     listening.report(&mut report);
     insert.report(&mut report, time, until_heard);
-    let heard = insert.heard_sum.load(Ordering::Relaxed);
-    let each = ("server_cpu_us_a_push", heard);
+    let each = ("server_cpu_us_a_push", insert.heard());
     watch.end(&mut report, Some(each)).await?;
     Ok(report)
 }
@@ -127,19 +116,45 @@ impl Insert {
         let Some(age) = event::age(event) else { return };
         let heard = &self.heard[socket];
         let last = heard.last.swap(age, Ordering::Relaxed);
-        if last != 0 && age != last + 1 {
+        if last == 0 {
+            heard.first.store(age, Ordering::Relaxed);
+        } else if age != last + 1 {
             heard.jumps.fetch_add(1, Ordering::Relaxed);
         }
         heard.count.fetch_add(1, Ordering::Relaxed);
-        self.heard_sum.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether each socket has heard its last number. How many it heard does not tell: one that came
+    /// twice would stand for one that is under way.
+    fn is_over(&self) -> bool {
+        self.heard.iter().enumerate().all(|(socket, heard)| {
+            let last = heard.last.load(Ordering::Relaxed);
+            let numbers = last + 1 - heard.first.load(Ordering::Relaxed);
+            let expected = self.counted(socket % self.counted.len());
+            expected == 0 || last > 0 && numbers >= expected
+        })
+    }
+
+    fn counted(&self, member: usize) -> u64 {
+        self.counted[member].load(Ordering::Relaxed)
+    }
+
+    /// Numbers that all the sockets heard.
+    fn heard(&self) -> u64 {
+        let counts = self
+            .heard
+            .iter()
+            .map(|heard| heard.count.load(Ordering::Relaxed));
+        counts.sum()
     }
 
     fn report(&self, report: &mut Report, time: Duration, until_heard: Duration) {
-        let counted = |member: usize| self.counted[member].load(Ordering::Relaxed);
-        let inserts = (0..self.counted.len()).map(counted).sum();
+        let inserts = (0..self.counted.len())
+            .map(|member| self.counted(member))
+            .sum();
         let (mut jumps, mut missing, mut more) = (0, 0, 0);
         for (socket, heard) in self.heard.iter().enumerate() {
-            let expected = counted(socket % self.counted.len());
+            let expected = self.counted(socket % self.counted.len());
             let count = heard.count.load(Ordering::Relaxed);
             missing += expected.saturating_sub(count);
             more += count.saturating_sub(expected);
@@ -147,7 +162,7 @@ impl Insert {
         }
         report.count("inserts", inserts);
         report.tally("failed", &self.failed, "inserts were not counted");
-        let heard = self.heard_sum.load(Ordering::Relaxed);
+        let heard = self.heard();
         report.count("heard", heard);
         report.fault("missing", missing, "numbers did not arrive");
         report.fault(

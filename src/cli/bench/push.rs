@@ -142,7 +142,9 @@ impl Push {
             match self.send(&mut caller, beat, member).await {
                 Ok(()) => {
                     self.answer.note(number, began.elapsed());
-                    self.beat(beat, |beat| beat.is_accepted.store(true, Ordering::Relaxed));
+                    if let Some((_, beat)) = self.beat(beat) {
+                        beat.is_accepted.store(true, Ordering::Relaxed);
+                    }
                     let sockets = self.sockets_each[member];
                     self.expected.fetch_add(sockets, Ordering::Relaxed);
                 }
@@ -166,12 +168,17 @@ impl Push {
             What::Insert => event::age(event).map(|age| self.beat_of(socket, age)),
             What::Durable | What::Transient => event::number(event),
         };
-        let Some(beat) = beat else { return };
-        self.arrival.note(socket, self.pace.due_at(beat).elapsed());
-        self.beat(beat, |beat| {
-            beat.heard.fetch_add(1, Ordering::Relaxed);
-        });
-        self.heard.fetch_add(1, Ordering::Relaxed);
+        // One that somebody else published is passed over.
+        let Some((number, beat)) = beat.and_then(|number| self.beat(number)) else {
+            return;
+        };
+        self.arrival
+            .note(socket, self.pace.due_at(number as u64).elapsed());
+        let before = beat.heard.fetch_add(1, Ordering::Relaxed);
+        // One that came twice does not stand for one that is under way.
+        if u64::from(before) < self.sockets_each[number % self.members] {
+            self.heard.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// A member's numbers come in the order of the member's beats.
@@ -182,12 +189,9 @@ impl Push {
         earlier * self.members as u64 + (socket % self.members) as u64
     }
 
-    /// A number that somebody else published is passed over.
-    fn beat(&self, number: u64, note: impl FnOnce(&Beat)) {
-        let beat = usize::try_from(number).ok();
-        if let Some(beat) = beat.and_then(|number| self.beats.get(number)) {
-            note(beat);
-        }
+    fn beat(&self, number: u64) -> Option<(usize, &Beat)> {
+        let number = usize::try_from(number).ok()?;
+        self.beats.get(number).map(|beat| (number, beat))
     }
 
     fn report(&self, report: &mut Report) {

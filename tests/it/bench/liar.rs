@@ -4,11 +4,13 @@ use std::fs;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_tungstenite::accept_async;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -20,10 +22,14 @@ type Lie = fn(u64) -> Vec<u64>;
 /// In place of a number: the sockets are closed.
 const CLOSE: u64 = u64::MAX;
 
+/// How long an answer takes, and a number after it: when the last answer is there, its number is not, and
+/// a bench has to wait for it.
+const WAY: Duration = Duration::from_millis(30);
+
 struct Liar {
     lie: Lie,
     inserts: AtomicU64,
-    sockets: Mutex<Vec<mpsc::UnboundedSender<u64>>>,
+    sockets: Mutex<Vec<mpsc::UnboundedSender<(Instant, u64)>>>,
 }
 
 impl Liar {
@@ -64,7 +70,8 @@ impl Liar {
         for packet in ["40{}", "42[\"message\",\"hello\"]"] {
             socket.send(Message::text(packet)).await.expect("a client");
         }
-        while let Some(age) = told.recv().await.filter(|age| *age != CLOSE) {
+        while let Some((there, age)) = told.recv().await.filter(|(_, age)| *age != CLOSE) {
+            sleep_until(there).await;
             let packet = format!("42[\"message\",{age}]");
             // The bench may be over.
             let _ = socket.send(Message::text(packet)).await;
@@ -83,9 +90,10 @@ impl Liar {
             let number = self.inserts.fetch_add(1, Ordering::Relaxed) + 1;
             for age in (self.lie)(number) {
                 for socket in &*self.sockets.lock().expect("the sockets") {
-                    let _ = socket.send(age);
+                    let _ = socket.send((Instant::now() + 2 * WAY, age));
                 }
             }
+            sleep(WAY).await;
             let answer = "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"code\":200}";
             let _ = stream.write_all(answer.as_bytes()).await;
         }

@@ -13,8 +13,9 @@ use super::session::SessionId;
 pub enum Event {
     /// A member's counter has this value now. For every socket of that member.
     Counted { member: MemberId, age: u64 },
-    /// These sessions are over. For the sockets that came in by them, which are then closed.
+    /// These sessions of a member are over. For the sockets that came in by them, which are then closed.
     SessionsEnded {
+        member: MemberId,
         sessions: Vec<SessionId>,
         reason: EndReason,
     },
@@ -28,6 +29,20 @@ pub enum Event {
     Transient { member: MemberId, item: Arc<Item> },
     /// Every socket of that member is closed, whatever it came in by.
     SignedOut { member: MemberId, reason: EndReason },
+}
+
+impl Event {
+    /// Whom it concerns.
+    #[must_use]
+    pub fn member(&self) -> &MemberId {
+        match self {
+            Self::Counted { member, .. }
+            | Self::SessionsEnded { member, .. }
+            | Self::Changed { member, .. }
+            | Self::Transient { member, .. }
+            | Self::SignedOut { member, .. } => member,
+        }
+    }
 }
 
 /// Why a session is over, as `session.ended` tells it.

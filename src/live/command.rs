@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use socketioxide::extract::{AckSender, MaybeExtension, SocketRef, State, TryData};
 
+use super::Rope;
 use super::ear::Ear;
 use super::place::Place;
 use super::push::{self, Why, emit, ended};
-use super::{Rope, rooms};
 use crate::domain::error::{Error, Result};
 use crate::domain::event::EndReason;
 use crate::domain::inbox::{self, Cursor};
@@ -133,18 +133,8 @@ async fn take(socket: &SocketRef, rope: &Rope, ear: &Ear, token: &str) -> Result
     let old = ear.member();
     let fresh = token::refresh(&rope.app, &old, push::bare(token)).await?;
     let expires_at = clock::shown(fresh.expires_at);
-    // Never out of the member's own room, not for a moment: what is told meanwhile would be lost.
-    let (before, now) = (rooms(&old), rooms(&fresh));
-    socket.join(now.clone());
-    for room in before.into_iter().filter(|room| !now.contains(room)) {
-        socket.leave(room);
-    }
     ear.refreshed(fresh.clone());
-    // It may have gone meanwhile; then nobody else empties its rooms.
-    if !socket.connected() {
-        socket.leave_all();
-    }
-    // It may have ended between the check and the join; nobody told this socket then.
+    // It may have ended between the check and now; nobody told this socket then.
     if !token::still_good(&rope.app, &fresh).await? {
         ended(socket.clone(), EndReason::Revoked);
         return Err(Error::TokenRevoked);

@@ -4,20 +4,24 @@
 //! held back, and let go behind the answer that was read: whatever that answer has in it already
 //! is dropped by its number. So a change is in the answer or follows it, never in neither.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use socketioxide::extract::SocketRef;
+use socketioxide::socket::Sid;
 
 use super::PACKETS_MAX;
+use super::here::Here;
 use super::push::{emit, overflowed};
-use crate::domain::Member;
 use crate::domain::allowance::{Allowance, Rate};
 use crate::domain::error::Result;
 use crate::domain::event::Event;
 use crate::domain::inbox::{Cursor, Ready};
+use crate::domain::session::SessionId;
+use crate::domain::{Member, Proof};
 
 /// Answers to `inbox.sync` that a socket may ask for at once, and how many more each second. A client
 /// asks when it sees a gap, which is hardly ever.
@@ -33,12 +37,16 @@ pub struct Ear {
     /// What the client knew when it came.
     cursor: Option<Cursor>,
     pub opened_at: Instant,
+    here: Weak<Here>,
+    id: Sid,
+    /// It hears nothing more: what followed a hole would hide it.
+    has_left: AtomicBool,
+    /// As its newest token says. Locked after `inner`, never before.
+    member: Mutex<Member>,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
-    /// As its newest token says.
-    member: Member,
     /// Answers that are being read.
     asking: usize,
     /// The number of the last change the socket heard of.
@@ -50,9 +58,14 @@ struct Inner {
 
 impl Ear {
     /// Of a socket that is owed its first answer.
-    pub fn new(member: Member, cursor: Option<Cursor>, now: Timestamp) -> Self {
+    pub fn new(
+        here: &Arc<Here>,
+        id: Sid,
+        member: Member,
+        cursor: Option<Cursor>,
+        now: Timestamp,
+    ) -> Self {
         let inner = Inner {
-            member,
             asking: 1,
             since: 0,
             held: Vec::new(),
@@ -62,6 +75,10 @@ impl Ear {
             turn: tokio::sync::Mutex::default(),
             cursor,
             opened_at: Instant::now(),
+            here: Arc::downgrade(here),
+            id,
+            has_left: AtomicBool::new(false),
+            member: Mutex::new(member),
             inner: Mutex::new(inner),
         }
     }
@@ -87,16 +104,44 @@ impl Ear {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn whose(&self) -> std::sync::MutexGuard<'_, Member> {
+        self.member.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub fn member(&self) -> Member {
-        self.inner().member.clone()
+        self.whose().clone()
     }
 
     pub fn expires_at(&self) -> Timestamp {
-        self.inner().member.expires_at
+        self.whose().expires_at
+    }
+
+    /// Whether it came in by one of these sessions.
+    pub fn is_of(&self, sessions: &[SessionId]) -> bool {
+        matches!(&self.whose().proof, Proof::Session { id, .. } if sessions.contains(id))
     }
 
     pub fn refreshed(&self, member: Member) {
-        self.inner().member = member;
+        *self.whose() = member;
+    }
+
+    /// From now on it hears what happens to its member.
+    pub fn join(self: &Arc<Self>) {
+        if let Some(here) = self.here.upgrade() {
+            here.join(&self.whose().id, self.id, self);
+        }
+    }
+
+    pub fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::Relaxed)
+    }
+
+    /// It hears nothing more.
+    pub fn leave(&self) {
+        self.has_left.store(true, Ordering::Relaxed);
+        if let Some(here) = self.here.upgrade() {
+            here.leave(&self.whose().id, self.id);
+        }
     }
 
     /// From now on events wait for the answer that is going to be read.
@@ -109,41 +154,40 @@ impl Ear {
         let mut inner = self.inner();
         send(ready);
         inner.since = inner.since.max(ready.standing.seq);
-        inner.let_go(socket);
+        self.let_go(&mut inner, socket);
     }
 
     /// There is no answer: what waited for it goes on.
     pub fn give_up(&self, socket: &SocketRef) {
-        self.inner().let_go(socket);
+        self.let_go(&mut self.inner(), socket);
+    }
+
+    fn let_go(&self, inner: &mut Inner, socket: &SocketRef) {
+        inner.asking -= 1;
+        if inner.asking == 0 {
+            for event in std::mem::take(&mut inner.held) {
+                self.tell(inner, socket, &event);
+            }
+        }
     }
 
     /// Tells the socket, now or behind the answer it waits for.
     pub fn hear(&self, socket: &SocketRef, event: &Event) {
         let mut inner = self.inner();
         if inner.asking == 0 {
-            inner.tell(socket, event);
+            self.tell(&mut inner, socket, event);
         } else if inner.held.len() < PACKETS_MAX {
             inner.held.push(event.clone());
         } else {
             overflowed(socket.clone());
         }
     }
-}
 
-impl Inner {
-    fn let_go(&mut self, socket: &SocketRef) {
-        self.asking -= 1;
-        if self.asking == 0 {
-            for event in std::mem::take(&mut self.held) {
-                self.tell(socket, &event);
-            }
-        }
-    }
-
-    fn tell(&mut self, socket: &SocketRef, event: &Event) {
+    fn tell(&self, inner: &mut Inner, socket: &SocketRef, event: &Event) {
         match event {
-            Event::Changed { change, counts, .. } if change.seq > self.since => {
-                self.since = change.seq;
+            _ if self.has_left() => {}
+            Event::Changed { change, counts, .. } if change.seq > inner.since => {
+                inner.since = change.seq;
                 emit(socket.clone(), change.what.name(), &change.told(*counts));
             }
             Event::Transient { item, .. } => {
@@ -159,5 +203,11 @@ impl Inner {
             | Event::SessionsEnded { .. }
             | Event::SignedOut { .. } => {}
         }
+    }
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        self.leave();
     }
 }

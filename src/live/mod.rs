@@ -3,6 +3,7 @@
 mod command;
 mod door;
 mod ear;
+mod here;
 mod place;
 mod push;
 
@@ -25,10 +26,11 @@ use crate::domain::error::Error;
 use crate::domain::event::{EndReason, Event};
 use crate::domain::id::MemberId;
 use crate::domain::inbox::{self, Cursor};
-use crate::domain::{App, Client, Member, Proof, token};
+use crate::domain::{App, Client, token};
 use ear::Ear;
+use here::Here;
 use place::{Place, Who};
-use push::{Why, bare, ended, member_room, session_room};
+use push::{Why, bare, ended};
 
 pub use door::Door;
 
@@ -45,6 +47,9 @@ const READ_BUFFER_BYTES: usize = 512;
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
 /// How often expired tokens are looked for: their sockets end within a second.
 const EXPIRY_EVERY: Duration = Duration::from_millis(500);
+
+/// Batches of events that are told together. What a socket hears of them is one write.
+const BATCHES_AT_ONCE: usize = 64;
 
 /// What a connect costs of what a socket may send: it is answered like `inbox.sync`.
 const CONNECT_COST: u32 = 25;
@@ -63,22 +68,25 @@ pub struct Live {
     io: SocketIo,
     rope: Rope,
     /// Held here alone: the bus only looks at it.
-    _here: Arc<Here>,
+    _present: Arc<Present>,
 }
 
 /// What every handler needs.
 #[derive(Clone)]
 struct Rope {
     app: Arc<App>,
+    here: Arc<Here>,
     sockets_per_member_max: usize,
 }
 
-/// This process's sockets, for whoever asks who is there.
-struct Here(SocketIo);
+/// For whoever asks who is there.
+struct Present(SocketIo, Arc<Here>);
 
-impl Presence for Here {
+impl Presence for Present {
     fn sockets(&self, member: &MemberId) -> usize {
-        push::sockets(&self.0, member_room(member)).len()
+        // None when everything is being closed.
+        let all = self.0.of("/");
+        all.map_or(0, |all| self.1.of(&all, member).len())
     }
 }
 
@@ -87,6 +95,7 @@ impl Live {
     pub fn new(app: Arc<App>, limits: Limits) -> (Door, Self) {
         let rope = Rope {
             app,
+            here: Arc::default(),
             sockets_per_member_max: limits.sockets_per_member_max,
         };
         let (service, io) = SocketIo::builder()
@@ -100,26 +109,35 @@ impl Live {
             .connect_timeout(CONNECT_TIME_MAX)
             .build_svc();
         io.ns("/", connect.with(admit));
-        let here = Arc::new(Here(io.clone()));
-        let presence: Arc<dyn Presence> = Arc::<Here>::clone(&here);
+        let present = Arc::new(Present(io.clone(), Arc::clone(&rope.here)));
+        let presence: Arc<dyn Presence> = Arc::<Present>::clone(&present);
         rope.app.bus.attend(Arc::downgrade(&presence));
         let door = Door::new(Arc::clone(&rope.app), service, limits);
         let live = Self {
             io,
             rope,
-            _here: here,
+            _present: present,
         };
         (door, live)
     }
 
     /// Tells the sockets what happens, in order, until the bus ends.
     pub async fn push(self, mut events: mpsc::Receiver<Arc<[Event]>>) {
-        while let Some(batch) = events.recv().await {
-            for event in batch.iter() {
-                push::tell(&self.io, event);
+        let mut batches = Vec::new();
+        while events.recv_many(&mut batches, BATCHES_AT_ONCE).await > 0 {
+            let mut all: Vec<&Event> = batches.iter().flat_map(|batch| batch.iter()).collect();
+            // A stable sort: one member's stay in order, and among members there is none.
+            all.sort_by_key(|event| event.member());
+            // None when everything is being closed.
+            let Some(sockets) = self.io.of("/") else {
+                return;
+            };
+            for one in all.chunk_by(|one, next| one.member() == next.member()) {
+                push::tell(&sockets, &self.rope.here, one);
                 // A large batch does not keep the processor from everybody else.
                 tokio::task::consume_budget().await;
             }
+            batches.clear();
         }
     }
 
@@ -150,15 +168,6 @@ impl Live {
             let _ = socket.disconnect();
         }
     }
-}
-
-/// The rooms of a member's socket.
-fn rooms(member: &Member) -> Vec<String> {
-    let mut rooms = vec![member_room(&member.id)];
-    if let Proof::Session { id, .. } = &member.proof {
-        rooms.push(session_room(id));
-    }
-    rooms
 }
 
 /// What a v3 or v4 client may send along when it connects; v2 clients have it in the query.
@@ -215,9 +224,8 @@ async fn admit(
             let cursor = said("epoch", &auth.epoch)
                 .zip(since)
                 .map(|(epoch, since)| Cursor { epoch, since });
-            socket
-                .extensions
-                .insert(Arc::new(Ear::new(member, cursor, rope.app.clock.now())));
+            let ear = Ear::new(&rope.here, socket.id, member, cursor, rope.app.clock.now());
+            socket.extensions.insert(Arc::new(ear));
             Ok(())
         }
         Err(error) => {
@@ -227,7 +235,7 @@ async fn admit(
     }
 }
 
-/// Once it is in: `hello` before anything else, then the member's rooms, then `ready`. The
+/// Once it is in: `hello` before anything else, then what happens to its member, then `ready`. The
 /// dependency runs the future in a task of its own, some time later; what must come first is done
 /// before it is made.
 fn connect(
@@ -239,9 +247,8 @@ fn connect(
         tracing::debug!(%error, "a socket left at once");
     }
     if let Some(ear) = &ear {
-        let member = ear.member();
-        socket.join(rooms(&member));
-        crowd_out(&socket, &member, rope.sockets_per_member_max);
+        ear.join();
+        crowd_out(&socket.broadcast(), &rope, &ear.member().id);
     }
     async move {
         let Some(ear) = ear else { return };
@@ -262,26 +269,20 @@ fn connect(
             Err(Error::TokenRevoked) => ended(socket.clone(), EndReason::Revoked),
             Err(error) => {
                 tracing::warn!(code = error.code(), "a socket's inbox could not be read");
-                socket.leave_all();
+                ear.leave();
                 push::close(socket.clone());
             }
-        }
-        // The socket may have gone before it joined; then nobody else empties its rooms.
-        if !socket.connected() {
-            socket.leave_all();
         }
     }
 }
 
 /// Closes the oldest of a member's sockets when there are too many: whoever opens one more tab
 /// expects that one to work.
-fn crowd_out(socket: &SocketRef, member: &Member, max: usize) {
-    let mut all = socket.within(member_room(&member.id)).sockets();
-    let Some(excess) = all.len().checked_sub(max).filter(|excess| *excess > 0) else {
-        return;
-    };
-    all.sort_by_key(|socket| socket.extensions.get::<Arc<Ear>>().map(|ear| ear.opened_at));
-    for oldest in all.into_iter().take(excess) {
+fn crowd_out(sockets: &BroadcastOperators, rope: &Rope, member: &MemberId) {
+    let mut all = rope.here.of(sockets, member);
+    let excess = all.len().saturating_sub(rope.sockets_per_member_max);
+    all.sort_by_key(|(_, ear)| ear.opened_at);
+    for (oldest, _) in all.into_iter().take(excess) {
         push::send_away(oldest, Why::Crowded);
     }
 }

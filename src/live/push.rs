@@ -5,53 +5,31 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
-use socketioxide::SocketIo;
 use socketioxide::extract::SocketRef;
+use socketioxide::operators::BroadcastOperators;
 
 use super::ear::Ear;
+use super::here::Here;
 use crate::domain::event::{EndReason, Event};
-use crate::domain::id::MemberId;
-use crate::domain::session::SessionId;
 
 /// How often a full socket that must go is tried again.
 const RETRY_EVERY: Duration = Duration::from_millis(100);
 
-/// The room of a member's sockets, whichever token each came in by.
-pub fn member_room(member: &MemberId) -> String {
-    format!("m:{member}")
-}
-
-/// The room of one session's sockets.
-pub fn session_room(session: &SessionId) -> String {
-    format!("s:{}", session.as_str())
-}
-
-/// Emits one event to whom it concerns, and to nobody else.
-pub fn tell(io: &SocketIo, event: &Event) {
-    match event {
-        Event::Counted { member, age } => {
-            for socket in sockets(io, member_room(member)) {
-                emit(socket, "message", age);
-            }
-        }
-        Event::SessionsEnded {
-            sessions: ids,
-            reason,
-        } => {
-            for socket in ids.iter().flat_map(|id| sockets(io, session_room(id))) {
-                ended(socket, *reason);
-            }
-        }
-        Event::Changed { member, .. } | Event::Transient { member, .. } => {
-            for socket in sockets(io, member_room(member)) {
-                if let Some(ear) = socket.extensions.get::<Arc<Ear>>() {
-                    ear.hear(&socket, event);
-                }
-            }
-        }
-        Event::SignedOut { member, reason } => {
-            for socket in sockets(io, member_room(member)) {
-                ended(socket, *reason);
+/// Emits what happened to one member, in order, to whom it concerns, and to nobody else.
+pub fn tell(sockets: &BroadcastOperators, here: &Here, events: &[&Event]) {
+    let Some(first) = events.first() else { return };
+    // All of them to one socket before the next: what waits for it when its turn comes is one write.
+    for (socket, ear) in here.of(sockets, first.member()) {
+        for event in events {
+            match event {
+                _ if ear.has_left() => break,
+                Event::Counted { age, .. } => emit(socket.clone(), "message", age),
+                Event::Changed { .. } | Event::Transient { .. } => ear.hear(&socket, event),
+                Event::SessionsEnded {
+                    sessions, reason, ..
+                } if ear.is_of(sessions) => ended(socket.clone(), *reason),
+                Event::SessionsEnded { .. } => {}
+                Event::SignedOut { reason, .. } => ended(socket.clone(), *reason),
             }
         }
     }
@@ -70,7 +48,7 @@ pub enum Why {
 /// Tells a socket why it is closed, and closes it. A client that knows the event does not come back
 /// by itself, to crowd out the next.
 pub fn send_away(socket: SocketRef, why: Why) {
-    socket.leave_all();
+    leave(&socket);
     let told = socket.emit("socket.closed", &json!({ "reason": why }));
     if let Err(error) = told {
         tracing::debug!(%error, "a socket did not hear why it was closed");
@@ -80,7 +58,7 @@ pub fn send_away(socket: SocketRef, why: Why) {
 
 /// Tells a socket that its session is over, and closes it.
 pub fn ended(socket: SocketRef, reason: EndReason) {
-    socket.leave_all();
+    leave(&socket);
     let told = socket.emit("session.ended", &json!({ "reason": reason }));
     if let Err(error) = told {
         tracing::debug!(%error, "a socket did not hear that its session ended");
@@ -88,11 +66,11 @@ pub fn ended(socket: SocketRef, reason: EndReason) {
     close(socket);
 }
 
-/// None when everything is being closed.
-pub fn sockets(io: &SocketIo, room: String) -> Vec<SocketRef> {
-    io.of("/")
-        .map(|all| all.within(room).sockets())
-        .unwrap_or_default()
+/// It hears nothing more of its member.
+fn leave(socket: &SocketRef) {
+    if let Some(ear) = socket.extensions.get::<Arc<Ear>>() {
+        ear.leave();
+    }
 }
 
 pub fn emit(socket: SocketRef, event: &str, data: &impl Serialize) {
@@ -115,7 +93,7 @@ pub fn heard(socket: SocketRef, sent: Result<(), String>) {
 /// A socket whose buffer is full has a hole now: it hears nothing more and must connect anew.
 pub fn overflowed(socket: SocketRef) {
     tracing::info!(id = %socket.id, "a socket that does not keep up is closed");
-    socket.leave_all();
+    leave(&socket);
     close(socket);
 }
 

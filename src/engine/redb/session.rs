@@ -63,6 +63,7 @@ pub fn add(
     if !displaced.is_empty() {
         let sessions = displaced.into_iter().map(|session| session.id).collect();
         events.push(Event::SessionsEnded {
+            member: member.clone(),
             sessions,
             reason: EndReason::Displaced,
         });
@@ -106,6 +107,7 @@ pub fn remove(
         ));
     }
     events.push(Event::SessionsEnded {
+        member: member.clone(),
         sessions: vec![id.clone()],
         reason,
     });
@@ -130,7 +132,11 @@ pub fn end_all(
             .map_err(storage)?;
     }
     if !sessions.is_empty() {
-        events.push(Event::SessionsEnded { sessions, reason });
+        events.push(Event::SessionsEnded {
+            member: member.clone(),
+            sessions,
+            reason,
+        });
     }
     Ok(())
 }

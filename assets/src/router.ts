@@ -2,6 +2,11 @@
 import { createRouter, createWebHistory, type RouteRecordRaw } from 'vue-router'
 import { useAccount } from './stores/account'
 import { useServer } from './stores/server'
+// In the page's own script: whoever is not signed in waits for no second one.
+import LoginView from './views/LoginView.vue'
+import MissingView from './views/MissingView.vue'
+import RegisterView from './views/RegisterView.vue'
+import SetupView from './views/SetupView.vue'
 
 declare module 'vue-router' {
   interface RouteMeta {
@@ -57,23 +62,23 @@ const routes: RouteRecordRaw[] = [
     component: async () => (await admins()).PublishView,
     meta: { for: 'member' },
   },
-  { path: '/login', name: 'login', component: () => import('./views/LoginView.vue'), meta: { for: 'guest' } },
+  { path: '/login', name: 'login', component: LoginView, meta: { for: 'guest' } },
   {
     path: '/register',
     name: 'register',
-    component: () => import('./views/RegisterView.vue'),
+    component: RegisterView,
     meta: { for: 'guest' },
   },
   {
     path: '/setup',
     name: 'setup',
-    component: () => import('./views/SetupView.vue'),
+    component: SetupView,
     meta: { for: 'anyone' },
   },
   {
     path: '/:rest(.*)*',
     name: 'missing',
-    component: () => import('./views/MissingView.vue'),
+    component: MissingView,
     meta: { for: 'anyone' },
   },
 ]

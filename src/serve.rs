@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use http_body_util::Limited;
 use hyper::HeaderMap;
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response};
 use jiff::SignedDuration;
+use listenfd::ListenFd;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
 
@@ -146,12 +147,7 @@ pub async fn start_on(
 ) -> Result<Server> {
     let app = Arc::new(app(config, engine, clock, &folder.secret()?)?);
     read_forum_keys(&app)?;
-    let listener = TcpListener::bind(config.listen).await.with_context(|| {
-        format!(
-            "cannot listen on {}; is another server there?",
-            config.listen
-        )
-    })?;
+    let listener = listener(config.listen).await?;
     let address = listener.local_addr()?;
     let (control, owner) = control(folder)?;
 
@@ -244,6 +240,26 @@ impl Server {
 fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "cannot tell systemd");
+    }
+}
+
+/// The socket members come through: systemd's, where it hands one on (`sd_listen_fds(3)`), in which
+/// connections wait while the server starts anew; else our own.
+async fn listener(listen: SocketAddr) -> Result<TcpListener> {
+    let mut handed = ListenFd::from_env();
+    match handed.len() {
+        0 => TcpListener::bind(listen).await.with_context(|| {
+            format!("cannot listen on {listen}; is another server there?")
+        }),
+        1 => {
+            let socket = handed.take_tcp_listener(0).ok().flatten();
+            let socket = socket.context(
+                "what systemd hands on is no TCP socket that listens; name one with ListenStream=",
+            )?;
+            socket.set_nonblocking(true)?;
+            Ok(TcpListener::from_std(socket)?)
+        }
+        more => bail!("systemd hands {more} sockets on, and one is served; keep one ListenStream="),
     }
 }
 

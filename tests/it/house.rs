@@ -15,7 +15,7 @@ const ROOMS: [(&str, &[&str], &[&str]); 9] = [
         &[
             "config", "domain", "engine", "fetch", "front", "http", "live",
         ],
-        &["sd_notify"],
+        &["sd_notify", "listenfd"],
     ),
     ("front", &[], &["hyper_util"]),
     ("fetch", &["config"], &["reqwest", "hickory_resolver"]),

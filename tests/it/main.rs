@@ -11,6 +11,7 @@
 mod abuse;
 mod access;
 mod account;
+mod activation;
 mod away;
 mod backup;
 mod bench;

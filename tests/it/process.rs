@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -137,6 +138,16 @@ impl Process {
         shell.args(["-c", script, env!("CARGO_BIN_EXE_bellrope")]);
         Self::start_by(shell, data, arguments)
             .unwrap_or_else(|said| panic!("it did not start: {said}"))
+    }
+
+    /// On a socket that whoever started it listens on, as systemd hands one on.
+    pub fn start_on(socket: OwnedFd, data: &Path) -> Result<Self, String> {
+        let mut shell = Command::new("sh");
+        // The first descriptor that is handed on is 3, to the process it is meant for.
+        let script = "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\"";
+        shell.env_clear().stdin(Stdio::from(socket));
+        shell.args(["-c", script, env!("CARGO_BIN_EXE_bellrope")]);
+        Self::start_by(shell, data, &[])
     }
 
     fn start_by(mut command: Command, data: &Path, arguments: &[&str]) -> Result<Self, String> {

@@ -18,7 +18,7 @@ const secret = randomBytes(32).toString('hex')
 const peerKey = randomBytes(16).toString('hex')
 
 /** `store` says what an answered insert promises; peers without one differ from another peer in their store alone. */
-export function servers({ program, limit, peers, bun }) {
+export function servers({ program, limit, peers = '', bun }) {
   const node = (store) => ({ command: [process.execPath, join(peers, 'node.js')], env: store })
   const each = (synchronous) => ({ PEER_COMMITS: 'each', PEER_SYNCHRONOUS: synchronous })
   const grouped = { PEER_COMMITS: 'grouped', PEER_SYNCHRONOUS: 'FULL' }

@@ -248,9 +248,9 @@ fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
 async fn listener(listen: SocketAddr) -> Result<TcpListener> {
     let mut handed = ListenFd::from_env();
     match handed.len() {
-        0 => TcpListener::bind(listen).await.with_context(|| {
-            format!("cannot listen on {listen}; is another server there?")
-        }),
+        0 => TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("cannot listen on {listen}; is another server there?")),
         1 => {
             let socket = handed.take_tcp_listener(0).ok().flatten();
             let socket = socket.context(

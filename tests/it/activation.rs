@@ -27,11 +27,17 @@ async fn who_comes_while_it_starts_anew_waits_and_is_answered() {
     // The server is gone, and its socket is not.
     let mut waiting = TcpStream::connect(address).await.expect("a place");
     let request = b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    waiting.write_all(request).await.expect("room for a request");
+    waiting
+        .write_all(request)
+        .await
+        .expect("room for a request");
     let server = Process::start_on(hand_on(), &data).expect("a server");
     let mut answer = String::new();
     let read = waiting.read_to_string(&mut answer);
-    tokio::time::timeout(SOON, read).await.expect("in time").expect("an answer");
+    tokio::time::timeout(SOON, read)
+        .await
+        .expect("in time")
+        .expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     server.stop().await;
 }

@@ -31,10 +31,10 @@
 //!
 //! # How nobody misses anything
 //! Each member has one log. A change of the inbox has its next number, `seq`, in the same
-//! transaction. A socket joins its member's room *before* the store is read for its `ready`; what
-//! is told in between waits in `live/ear.rs` and follows, less what `ready` has in it already. So
-//! a change is in `ready` or follows it. A client that returns names the last number it knows and
-//! gets all the log has since, or starts afresh; never a part.
+//! transaction. A socket is listed with its member (`live/here.rs`) *before* the store is read for
+//! its `ready`; what is told in between waits in `live/ear.rs` and follows, less what `ready` has
+//! in it already. So a change is in `ready` or follows it. A client that returns names the last
+//! number it knows and gets all the log has since, or starts afresh; never a part.
 //!
 //! # What always holds
 //! 1. Answered means kept: a change is answered after its commit is on disk.
@@ -42,7 +42,7 @@
 //!    that refuses has written nothing, and one that fails is taken out of the commit with all it
 //!    wrote. Neither harms its neighbours. After the disk failed readers look at a view of the file
 //!    (`engine/redb/disk.rs`) until it takes writes again.
-//! 3. Events reach the sockets in commit order, and only the sockets they concern.
+//! 3. A member's events reach that member's sockets in commit order, and no other's.
 //! 4. A socket with a hole is closed, never left open: the store is the truth, a push is a hint.
 //! 5. Presence is asked of the sockets, never counted up and down.
 //! 6. Every queue, body, name and wait has a named bound with the reason beside it.

@@ -1,6 +1,6 @@
 //! What a member's socket has heard of its inbox, so that it hears the rest once, and in order.
 //!
-//! A socket joins its member's room first and reads the store after. What is told in between is
+//! A socket is listed with its member first and reads the store after. What is told in between is
 //! held back, and let go behind the answer that was read: whatever that answer has in it already
 //! is dropped by its number. So a change is in the answer or follows it, never in neither.
 

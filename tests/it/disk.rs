@@ -29,6 +29,19 @@ const HICCUPS: usize = 100;
 /// Stores that fail at the same time.
 const SIDE_BY_SIDE: usize = 20;
 
+/// A store with something in it, none of which is in memory.
+async fn opened_anew(disk: &Disk) -> (Party, Redb) {
+    let mut party = Party::new(1);
+    let (store, _) = party::open(disk.clone()).expect("a store");
+    for _ in 0..100 {
+        party.step(&store).await.expect("a step");
+    }
+    store.close().await;
+    drop(store);
+    let (store, _) = party::open(disk.clone()).expect("a store");
+    (party, store)
+}
+
 /// Waits until it takes writes.
 async fn mended(store: &dyn Store) {
     let began = Instant::now();
@@ -205,14 +218,7 @@ async fn a_full_disk_is_told_by_its_code_and_readers_go_on_until_there_is_room()
 #[tokio::test]
 async fn what_was_never_read_before_is_read_while_the_disk_is_full() {
     let disk = Disk::new();
-    let mut party = Party::new(1);
-    let (store, _) = party::open(disk.clone()).expect("a store");
-    for _ in 0..100 {
-        party.step(&store).await.expect("a step");
-    }
-    store.close().await;
-    drop(store);
-    let (store, _) = party::open(disk.clone()).expect("a store");
+    let (mut party, store) = opened_anew(&disk).await;
     disk.set(Some(Fault::full()));
     assert!(party.step(&store).await.expect("a step") > 0);
     party.check(&store).await.expect("all that was answered");
@@ -222,14 +228,7 @@ async fn what_was_never_read_before_is_read_while_the_disk_is_full() {
 #[tokio::test]
 async fn one_read_that_failed_does_not_end_the_others() {
     let disk = Disk::new();
-    let mut party = Party::new(1);
-    let (store, _) = party::open(disk.clone()).expect("a store");
-    for _ in 0..100 {
-        party.step(&store).await.expect("a step");
-    }
-    store.close().await;
-    drop(store);
-    let (store, _) = party::open(disk.clone()).expect("a store");
+    let (party, store) = opened_anew(&disk).await;
     disk.set(Some(Fault {
         times: 1,
         what: What::Reads,

@@ -1,9 +1,9 @@
 //! The one writer: it drains what waits into one durable commit, tells, then answers everybody.
 
+mod job;
 #[cfg(test)]
 mod tests;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -12,12 +12,13 @@ use std::time::Duration;
 use redb::{Database, WriteTransaction};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::disk::{self, Disk};
+use super::disk::Disk;
 use super::storage;
 use super::tables::{self, Writing};
 use crate::domain::engine::Bus;
 use crate::domain::error::{Error, Result};
 use crate::domain::event::Event;
+use job::{End, Fault, Job, Task, cause};
 
 /// Jobs in one commit. More would make the first of them wait for the last; the disk's part of a
 /// commit is spread thin enough by then.
@@ -93,11 +94,7 @@ impl Writer {
         F: Fn(&mut Writing<'_>, &mut Vec<Event>) -> Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.push(Task {
-            decide,
-            outcome: None,
-            reply: Some(reply),
-        })?;
+        self.push(Task::new(decide, Some(reply)))?;
         // Without an answer the thread died in the middle of it.
         answer
             .await
@@ -109,12 +106,7 @@ impl Writer {
     where
         F: Fn(&mut Writing<'_>, &mut Vec<Event>) -> Result<()> + Send + 'static,
     {
-        let task = Task {
-            decide,
-            outcome: None,
-            reply: None,
-        };
-        if let Err(error) = self.push(task) {
+        if let Err(error) = self.push(Task::new(decide, None)) {
             tracing::debug!(code = error.code(), "a note was not kept");
         }
     }
@@ -161,87 +153,6 @@ impl Writer {
             }
         }
     }
-}
-
-/// A change on its way through the writer. First it decides, then it hears how the commit went.
-trait Job: Send {
-    /// An error is one of the store, not a refusal: the transaction holds half of its work, or is
-    /// worthless as a whole.
-    fn decide(
-        &mut self,
-        tables: &mut Writing<'_>,
-        events: &mut Vec<Event>,
-    ) -> std::result::Result<(), Fault>;
-    fn answer(self: Box<Self>, end: End);
-}
-
-/// Why a transaction cannot be committed as it is.
-enum Fault {
-    /// A row this job needs cannot be read, or it panicked. Its neighbours are well.
-    Job,
-    /// The disk failed, so redb takes nothing more.
-    Disk(Error),
-}
-
-/// How it ended for a job.
-#[derive(Clone, Copy)]
-enum End {
-    /// What it decided is on disk, or was a refusal.
-    Decided,
-    /// Whether it is on disk nobody knows.
-    Unknown,
-}
-
-struct Task<T, F> {
-    decide: F,
-    outcome: Option<Result<T>>,
-    reply: Option<oneshot::Sender<Result<T>>>,
-}
-
-impl<T, F> Job for Task<T, F>
-where
-    T: Send,
-    F: Fn(&mut Writing<'_>, &mut Vec<Event>) -> Result<T> + Send,
-{
-    fn decide(
-        &mut self,
-        tables: &mut Writing<'_>,
-        events: &mut Vec<Event>,
-    ) -> std::result::Result<(), Fault> {
-        // What the panic leaves behind goes with the transaction.
-        let decided = catch_unwind(AssertUnwindSafe(|| (self.decide)(tables, events)));
-        let outcome = decided.unwrap_or_else(|_| Err(Error::Storage("a change panicked".into())));
-        match outcome {
-            Err(error) if disk::is_lost(&error) => Err(Fault::Disk(error)),
-            Err(error @ Error::Storage(_)) => {
-                // Once, with its cause; the caller gets the code.
-                tracing::error!(cause = cause(&error), "a change met a row that is none");
-                self.outcome = Some(Err(error));
-                Err(Fault::Job)
-            }
-            // A refusal has written nothing: its neighbours in the commit are not harmed.
-            outcome => {
-                self.outcome = Some(outcome);
-                Ok(())
-            }
-        }
-    }
-
-    fn answer(self: Box<Self>, end: End) {
-        // A refusal, too, may have been decided on a neighbour that never reached the disk.
-        let outcome = match (end, self.outcome) {
-            (End::Decided, Some(outcome)) => outcome,
-            _ => Err(Error::Storage("the commit failed".into())),
-        };
-        if let Some(reply) = self.reply {
-            // The caller may have gone away; the change stands all the same.
-            let _ = reply.send(outcome);
-        }
-    }
-}
-
-fn cause(error: &Error) -> Option<String> {
-    std::error::Error::source(error).map(ToString::to_string)
 }
 
 /// The writer's thread.

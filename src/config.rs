@@ -37,6 +37,8 @@ const NOT_SETTINGS: [&str; 3] = ["BELLROPE_WEB_DIST", "BELLROPE_DIST", "BELLROPE
 pub struct Config {
     pub data: PathBuf,
     pub listen: SocketAddr,
+    /// Where metrics are read without a key; `None`: nowhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// `None`: wherever it comes to listen.
     pub public_url: Option<Origin>,
     pub trusted_proxy: Vec<Cidr>,
@@ -145,6 +147,7 @@ impl Config {
             data,
             listen,
             public_url: (!layers.is_default()).then_some(public_url),
+            metrics_listen: layers.metrics_listen(),
             trusted_proxy: pick!(layers, trusted_proxy, Vec::new()),
             allow_origin: pick!(layers, allow_origin, Vec::new()),
             registration: pick!(layers, registration, Registration::Closed),
@@ -235,6 +238,11 @@ impl Layers<'_> {
             self.came_from("environment STATE_DIRECTORY".to_owned());
         }
         data
+    }
+
+    fn metrics_listen(&mut self) -> Option<SocketAddr> {
+        let listen: Option<Listen> = pick!(self, metrics_listen, Maybe(None)).0;
+        listen.map(|listen| listen.0)
     }
 
     fn forum(&mut self) -> Result<Option<Forum>> {

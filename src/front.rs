@@ -18,6 +18,7 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use http_body_util::Limited;
@@ -86,6 +87,9 @@ pub trait Rooms: Send + Sync + 'static {
 
     /// The words for a refusal by the front itself.
     fn refuse(&self, refusal: Refusal) -> Response<Body>;
+
+    /// Every answer passes here on its way out, to be counted.
+    fn answered(&self, response: &Response<Body>);
 }
 
 /// What the front itself refuses.
@@ -122,6 +126,8 @@ pub struct Rules {
     pub is_https: bool,
     pub is_trusted_proxy: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
     pub connections_max: usize,
+    /// How many connections were cut because they took nothing for too long.
+    pub stalled: Arc<AtomicU64>,
 }
 
 /// The front, shared by its listeners.
@@ -166,7 +172,7 @@ impl<R: Rooms> Front<R> {
                         tracing::debug!(%error, "a connection was gone before it began");
                         continue;
                     }
-                    let stream = Counted::new(stream, WRITE_STALL_MAX, Some(slot));
+                    let stream = self.counted(stream, Some(slot));
                     self.connections
                         .spawn(Arc::clone(&self).serve(stream, Some(peer)));
                 }
@@ -186,7 +192,7 @@ impl<R: Rooms> Front<R> {
             match accepted {
                 Ok((stream, _)) => match stream.peer_cred() {
                     Ok(peer) if peer.uid() == owner || peer.uid() == 0 => {
-                        let stream = Counted::new(stream, WRITE_STALL_MAX, None);
+                        let stream = self.counted(stream, None);
                         self.connections
                             .spawn(Arc::clone(&self).serve(stream, None));
                     }
@@ -195,6 +201,11 @@ impl<R: Rooms> Front<R> {
                 Err(error) => pause(&error).await,
             }
         }
+    }
+
+    fn counted<S>(&self, stream: S, slot: Option<OwnedSemaphorePermit>) -> Counted<S> {
+        let stalled = Arc::clone(&self.rules.stalled);
+        Counted::new(stream, WRITE_STALL_MAX, stalled, slot)
     }
 
     async fn slot(&self) -> Option<OwnedSemaphorePermit> {
@@ -276,6 +287,7 @@ impl<R: Rooms> Front<R> {
         let headers = response.headers_mut();
         harden(headers, &path, &self.rules);
         share(headers, origin.filter(|_| allowed));
+        self.rooms.answered(&response);
         self.lines
             .log(&method, &path, client, &response, began.elapsed());
         response

@@ -48,7 +48,9 @@
 //! 6. Every queue, body, name and wait has a named bound with the reason beside it.
 //! 7. A change of an inbox takes one number; what changes nothing takes none and tells nobody.
 //! 8. The clock is [`domain::clock::Clock`]; rules never ask the system for the time.
-//! 9. Causes of failures are logged once and never sent; clients get a code and a sentence.
+//! 9. What the server counts is in [`domain::metrics`], by an atomic where it happens; what can be
+//!    asked of what is there is asked. `http/metrics.rs` puts it into words.
+//! 10. Causes of failures are logged once and never sent; clients get a code and a sentence.
 //!
 //! # Where a feature goes
 //! A noun has one name in every layer: `session` is `domain/session.rs` (its rules),
@@ -65,7 +67,7 @@
 //! | [`serve`] | all | signals, the data folder, ownership of tasks |
 //! | [`front`] | none | hyper's server, origins, proxies |
 //! | [`fetch`] | config | the HTTPS client and its resolver |
-//! | [`http`] | config, domain | poem, poem-openapi, rust-embed |
+//! | [`http`] | config, domain | poem, poem-openapi, prometheus-client, rust-embed |
 //! | [`live`] | domain | socketioxide |
 //! | [`engine`] | config, domain | redb, bincode |
 //! | [`domain`] | config | argon2, jsonwebtoken, tar |

@@ -4,10 +4,11 @@ mod folder;
 pub mod jwks;
 pub mod restore;
 mod schedule;
+mod watch;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -25,15 +26,17 @@ use crate::domain::call::Running;
 use crate::domain::clock::Clock;
 use crate::domain::error::Error;
 use crate::domain::forum::Forum;
+use crate::domain::metrics::Metrics;
 use crate::domain::tries::Tries;
 use crate::domain::{App, Client, backup, inbox, key, notification, password, session, setup};
 use crate::engine::{self, Engine};
-use crate::front::{Body, Front, Refusal, Rooms, Rules, Tether};
+use crate::front::{Body, Front, Outcome, Refusal, Rooms, Rules, Tether};
 use crate::http::Http;
 use crate::http::error::Problem;
 use crate::live::{self, Live};
 
 pub use folder::Folder;
+use watch::Watch;
 
 /// How long the sockets may take to hear that it is over, those that stopped reading included.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(4);
@@ -44,12 +47,15 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(4);
 pub struct Server {
     /// Where it listens; the port is known by now.
     pub address: SocketAddr,
+    /// Where its metrics are read without a key, if anywhere.
+    pub metrics_address: Option<SocketAddr>,
     /// Where members reach it.
     pub public_url: String,
     /// The token of the setup link, while there is no administrator.
     pub setup_token: Option<String>,
     app: Arc<App>,
     front: Arc<Front<House>>,
+    watch: Option<Arc<Front<Watch>>>,
     live: Live,
     tasks: Vec<JoinHandle<()>>,
     folder: Folder,
@@ -72,6 +78,7 @@ pub fn app(config: &Config, engine: Engine, clock: Clock, secret: &[u8]) -> Resu
     Ok(App {
         store: engine.store,
         bus: engine.bus,
+        metrics: Arc::new(Metrics::new(clock.now())),
         clock,
         registration: config.registration,
         forum_url: config.forum_url.clone(),
@@ -163,10 +170,16 @@ pub async fn start_on(
     };
     let (door, live) = Live::new(Arc::clone(&app), limits);
     let house = House {
+        app: Arc::clone(&app),
         http: Http::new(Arc::clone(&app)),
         door,
     };
-    let front = Front::new(house, rules(config, &public_url));
+    let stalled = Arc::clone(&app.metrics.stalled);
+    let front = Front::new(house, rules(config, &public_url, stalled));
+    let watch = match config.metrics_listen {
+        Some(listen) => Some(watch::open(listen, &app).await?),
+        None => None,
+    };
     let setup_token = setup::offer(&app).await?;
     let resumed = notification::resume(Arc::clone(&app)).await?;
     let mut tasks = vec![
@@ -181,6 +194,11 @@ pub async fn start_on(
         let kept = schedule::keep(Arc::clone(&app), folder.clone(), config.backups.clone());
         tasks.push(tokio::spawn(kept));
     }
+    let metrics_address = watch.as_ref().map(|(address, ..)| *address);
+    let watch = watch.map(|(_, watch, listening)| {
+        tasks.push(listening);
+        watch
+    });
     if let Some(forum) = &app.forum {
         tasks.extend(jwks::keep(forum)?);
     }
@@ -188,10 +206,12 @@ pub async fn start_on(
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "ready");
     Ok(Server {
         address,
+        metrics_address,
         public_url,
         setup_token,
         app,
         front,
+        watch,
         live,
         tasks,
         folder: folder.clone(),
@@ -213,6 +233,9 @@ impl Server {
         tracing::info!("stopping");
         self.app.stopping.store(true, Ordering::Relaxed);
         self.front.stop();
+        if let Some(watch) = &self.watch {
+            watch.stop();
+        }
         if tokio::time::timeout(CLOSE_TIME_MAX, self.live.close())
             .await
             .is_err()
@@ -276,7 +299,7 @@ fn control(folder: &Folder) -> Result<(UnixListener, u32)> {
     Ok((listener, owner))
 }
 
-fn rules(config: &Config, public_url: &str) -> Rules {
+fn rules(config: &Config, public_url: &str, stalled: Arc<AtomicU64>) -> Rules {
     let origins = (!config.allow_origin.is_empty()).then(|| {
         let listed = config
             .allow_origin
@@ -293,11 +316,13 @@ fn rules(config: &Config, public_url: &str) -> Rules {
             proxies.iter().any(|block| block.contains(address))
         }),
         connections_max: config.connections_max,
+        stalled,
     }
 }
 
 /// The rooms behind the front.
 struct House {
+    app: Arc<App>,
     http: Http,
     door: live::Door,
 }
@@ -329,18 +354,28 @@ impl Rooms for House {
     }
 
     fn refuse(&self, refusal: Refusal) -> Response<Body> {
-        let error = match refusal {
-            Refusal::Origin => Error::OriginRefused,
-            Refusal::TooLarge(max) => Error::TooLarge(max),
-            Refusal::TooSlow => Error::TooSlow,
-            Refusal::Busy => Error::Busy,
-            Refusal::Malformed => Error::Malformed("The request's body broke off.".to_owned()),
-            Refusal::Host => {
-                Error::Malformed("A request names one host, in one `Host` header.".to_owned())
-            }
-            Refusal::Stopping => Error::Stopping,
-            Refusal::Broken => Error::Storage("a request panicked".into()),
-        };
-        Problem(error).response().into()
+        refused(refusal)
     }
+
+    fn answered(&self, response: &Response<Body>) {
+        let code = response.extensions().get::<Outcome>().copied();
+        let status = response.status().as_u16();
+        self.app.metrics.answered(status, code);
+    }
+}
+
+fn refused(refusal: Refusal) -> Response<Body> {
+    let error = match refusal {
+        Refusal::Origin => Error::OriginRefused,
+        Refusal::TooLarge(max) => Error::TooLarge(max),
+        Refusal::TooSlow => Error::TooSlow,
+        Refusal::Busy => Error::Busy,
+        Refusal::Malformed => Error::Malformed("The request's body broke off.".to_owned()),
+        Refusal::Host => {
+            Error::Malformed("A request names one host, in one `Host` header.".to_owned())
+        }
+        Refusal::Stopping => Error::Stopping,
+        Refusal::Broken => Error::Storage("a request panicked".into()),
+    };
+    Problem(error).response().into()
 }

@@ -20,6 +20,10 @@ pub struct Settings {
     #[arg(long, env = "BELLROPE_LISTEN", value_name = "ADDRESS:PORT")]
     pub listen: Option<Listen>,
 
+    /// Address and port of /metrics, /healthz and /readyz alone, for anybody who reaches it [default: none]
+    #[arg(long, env = "BELLROPE_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
+    pub metrics_listen: Option<Maybe<Listen>>,
+
     /// Where members reach this server, for links and for its own pages' origin [default: http://LISTEN]
     #[arg(long, env = "BELLROPE_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<Origin>,

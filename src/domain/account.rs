@@ -204,6 +204,7 @@ pub async fn login(app: &App, username: &str, secret: &str, device: &Device) -> 
         if let Client::Address(address) = device.client {
             app.tries.login_failed(known_as, address, app.clock.now());
         }
+        app.metrics.logins_failed.add(1);
         return Err(Error::LoginFailed);
     };
     if let Client::Address(address) = device.client {
@@ -212,8 +213,15 @@ pub async fn login(app: &App, username: &str, secret: &str, device: &Device) -> 
     drop(turn);
     match session::open(app, &account, device).await {
         // Removed or disabled while its password was being checked.
-        Err(Error::NotFound(_)) => Err(Error::LoginFailed),
-        other => other,
+        Err(Error::NotFound(_)) => {
+            app.metrics.logins_failed.add(1);
+            Err(Error::LoginFailed)
+        }
+        Err(error) => Err(error),
+        Ok(login) => {
+            app.metrics.logins.add(1);
+            Ok(login)
+        }
     }
 }
 

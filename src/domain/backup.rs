@@ -4,7 +4,7 @@ pub mod archive;
 
 use std::fs::File;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -25,8 +25,15 @@ pub struct Desk {
     secret: Vec<u8>,
     /// One at a time: each takes as much of the disk as the database.
     one: Arc<Semaphore>,
-    /// When the newest of those that make themselves failed.
-    failed_at: Mutex<Option<Timestamp>>,
+    /// How those go that make themselves.
+    log: Mutex<Log>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Log {
+    made_at: Option<Timestamp>,
+    /// Of the last try, if it failed.
+    failed_at: Option<Timestamp>,
 }
 
 impl Desk {
@@ -35,25 +42,36 @@ impl Desk {
         Self {
             secret: secret.to_owned(),
             one: Arc::new(Semaphore::new(1)),
-            failed_at: Mutex::default(),
+            log: Mutex::default(),
         }
     }
 
-    /// Notes how the last backup went that the server made by itself.
-    pub fn note(&self, failed_at: Option<Timestamp>) {
-        *self
-            .failed_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = failed_at;
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When it failed, until one goes well.
+    /// Notes when the newest backup was made that the server made by itself.
+    pub fn made(&self, at: Timestamp) {
+        *self.log() = Log {
+            made_at: Some(at),
+            failed_at: None,
+        };
+    }
+
+    /// Notes that it could make none.
+    pub fn failed(&self, at: Timestamp) {
+        self.log().failed_at = Some(at);
+    }
+
+    #[must_use]
+    pub fn made_at(&self) -> Option<Timestamp> {
+        self.log().made_at
+    }
+
+    /// When the last try failed, until one goes well.
     #[must_use]
     pub fn failed_at(&self) -> Option<Timestamp> {
-        *self
-            .failed_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.log().failed_at
     }
 
     fn take(&self) -> Result<OwnedSemaphorePermit> {

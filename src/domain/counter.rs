@@ -17,7 +17,8 @@ pub struct Counter {
 /// # Errors
 /// `NotAMember`, `Busy` (not counted), `Storage` (unknown).
 pub async fn increment(app: &App, actor: &Actor) -> Result<u64> {
-    app.store
-        .increment(&actor.member()?.id, app.clock.now())
-        .await
+    let member = actor.member()?;
+    let age = app.store.increment(&member.id, app.clock.now()).await?;
+    app.metrics.inserts.add(1);
+    Ok(age)
 }

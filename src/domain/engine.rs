@@ -19,6 +19,7 @@ use super::event::{EndReason, Event};
 use super::id::{ItemId, MemberId};
 use super::inbox::{Act, Cursor, Muted, Page, Query, Replay, Selector, Standing};
 use super::key::Key;
+use super::metrics::{Census, Pulse};
 use super::notification::{Broadcast, Delivery, Note, Publication, Recipient, Retraction};
 use super::session::{Session, SessionId};
 
@@ -101,6 +102,9 @@ pub trait Store: Inboxes + Copies + Send + Sync {
 
     /// `NotFound` when there is no such key.
     async fn remove_key(&self, id: &str) -> Result<()>;
+
+    /// How writing goes, and how large it has become.
+    fn pulse(&self) -> Pulse;
 
     /// Resolves when the store can neither write nor be opened anew: only a new process can help.
     async fn lost(&self);
@@ -221,6 +225,9 @@ pub trait Copies: Send + Sync {
 pub trait Presence: Send + Sync {
     /// Sockets that a member has open.
     fn sockets(&self, member: &MemberId) -> usize;
+
+    /// All of them, by whose they are.
+    fn census(&self) -> Census;
 }
 
 /// Tells every node what was committed, and asks every node who is there.
@@ -240,6 +247,9 @@ pub trait Bus: Send + Sync {
 
     /// How many sockets each of these members has open, in their order.
     async fn sockets(&self, members: &[MemberId]) -> Vec<usize>;
+
+    /// Who is on this node.
+    fn census(&self) -> Census;
 }
 
 /// Batches of events that wait for a subscriber. Telling the sockets never waits for one of them,

@@ -5,6 +5,33 @@ use std::time::Duration;
 
 use super::key::Scope;
 
+/// Every code there is, for whoever counts them.
+pub const CODES: [&str; 23] = [
+    "malformed",
+    "token_missing",
+    "token_invalid",
+    "token_expired",
+    "token_revoked",
+    "login_failed",
+    "scope_missing",
+    "not_a_member",
+    "not_an_account",
+    "wrong_member",
+    "origin_refused",
+    "registration_closed",
+    "not_found",
+    "exists",
+    "in_flight",
+    "idempotency_mismatch",
+    "too_large",
+    "too_slow",
+    "field_invalid",
+    "too_many",
+    "busy",
+    "stopping",
+    "storage_failed",
+];
+
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// The reasons a use case gives for a "no". The transports turn them into statuses and
@@ -29,6 +56,9 @@ pub enum Error {
         .0.as_str()
     )]
     ScopeMissing(Scope),
+    /// An API key of any scope is wanted.
+    #[error("This is for API keys, of whatever scope; make one with `bellrope key create`.")]
+    KeyMissing,
     #[error("Only a member has this; an API key and the server's operator are none.")]
     NotAMember,
     #[error("Only an own account has this; the forum that made your token looks after its own.")]
@@ -102,7 +132,7 @@ impl Error {
             Self::TokenExpired => "token_expired",
             Self::TokenRevoked => "token_revoked",
             Self::LoginFailed => "login_failed",
-            Self::ScopeMissing(_) => "scope_missing",
+            Self::ScopeMissing(_) | Self::KeyMissing => "scope_missing",
             Self::NotAMember => "not_a_member",
             Self::NotAnAccount => "not_an_account",
             Self::WrongMember => "wrong_member",

@@ -17,6 +17,7 @@ pub mod forum;
 pub mod id;
 pub mod inbox;
 pub mod key;
+pub mod metrics;
 pub mod notification;
 pub mod password;
 pub mod session;
@@ -56,6 +57,8 @@ pub struct App {
     pub rates: key::Rates,
     pub setup: setup::Setup,
     pub backups: backup::Desk,
+    /// What is counted, for whoever watches.
+    pub metrics: Arc<metrics::Metrics>,
     /// Set once, when the stop begins: `/readyz` turns to 503 so that a proxy looks elsewhere.
     pub stopping: AtomicBool,
 }

@@ -145,9 +145,12 @@ pub async fn publish(
             })
         });
         let deliveries = app.store.publish(vec![publication], note, now).await?;
+        app.metrics.kept(&deliveries);
         Ok(receipt(id, deliveries.concat()))
     };
-    call::once(app, call, work).await
+    let receipt = call::once(app, call, work).await?;
+    app.metrics.published(&receipt);
+    Ok(receipt)
 }
 
 /// What a batch answers for each of its notifications.
@@ -246,13 +249,18 @@ pub async fn publish_batch(
             })
         });
         let deliveries = app.store.publish(kept, note, now).await?;
+        app.metrics.kept(&deliveries);
         // Told once the call is recorded: another try must not tell it again.
         for (publication, deliveries) in &transient {
             tell(app, publication, deliveries, now).await;
         }
         Ok(fill(answers, &deliveries))
     };
-    call::once(app, call, work).await
+    let batch = call::once(app, call, work).await?;
+    for receipt in batch.0.iter().flatten() {
+        app.metrics.published(receipt);
+    }
+    Ok(batch)
 }
 
 /// What a notification takes of its key's rate.

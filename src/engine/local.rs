@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use crate::domain::engine::{BUS_BATCHES_MAX, Bus, Presence};
 use crate::domain::event::Event;
 use crate::domain::id::MemberId;
+use crate::domain::metrics::Census;
 
 #[derive(Default)]
 pub struct Local {
@@ -24,6 +25,11 @@ impl Local {
             .unwrap_or_else(PoisonError::into_inner);
         subscribers.retain(|subscriber| !subscriber.is_closed());
         subscribers.clone()
+    }
+
+    fn here(&self) -> Option<Arc<dyn Presence>> {
+        let presence = self.presence.lock().unwrap_or_else(PoisonError::into_inner);
+        presence.as_ref().and_then(Weak::upgrade)
     }
 }
 
@@ -58,13 +64,13 @@ impl Bus for Local {
     }
 
     async fn sockets(&self, members: &[MemberId]) -> Vec<usize> {
-        let presence = self
-            .presence
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_ref()
-            .and_then(Weak::upgrade);
+        let presence = self.here();
         let sockets = |member| presence.as_ref().map_or(0, |here| here.sockets(member));
         members.iter().map(sockets).collect()
+    }
+
+    fn census(&self) -> Census {
+        self.here()
+            .map_or_else(Census::default, |here| here.census())
     }
 }

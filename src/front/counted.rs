@@ -3,7 +3,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -24,6 +24,8 @@ use super::pace::Pace;
 pub struct Counted<S> {
     stream: S,
     stall: Duration,
+    /// Where it is counted that one stalled.
+    stalled: Arc<AtomicU64>,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
     tether: Tether,
@@ -65,10 +67,16 @@ impl Tether {
 }
 
 impl<S> Counted<S> {
-    pub fn new(stream: S, stall: Duration, slot: Option<OwnedSemaphorePermit>) -> Self {
+    pub fn new(
+        stream: S,
+        stall: Duration,
+        stalled: Arc<AtomicU64>,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> Self {
         Self {
             stream,
             stall,
+            stalled,
             waiting: None,
             tether: Tether::default(),
             pace: Pace::default(),
@@ -106,6 +114,7 @@ impl<S> Counted<S> {
         let stall = self.stall;
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(stall)));
         ready!(waiting.as_mut().poll(cx));
+        self.stalled.fetch_add(1, Ordering::Relaxed);
         self.tether.cut();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

@@ -9,6 +9,7 @@ const ELSEWHERE: [(&str, &str); 2] = [("/api/login", "POST"), ("/api/insert", "G
 const READ: &str = "GET, HEAD";
 
 /// The methods of each path of the API.
+#[derive(Default)]
 pub struct Allow(Vec<(String, String)>);
 
 impl Allow {

@@ -60,6 +60,7 @@ pub fn status(error: &Error) -> StatusCode {
         | Error::TokenRevoked
         | Error::LoginFailed => StatusCode::UNAUTHORIZED,
         Error::ScopeMissing(_)
+        | Error::KeyMissing
         | Error::NotAMember
         | Error::NotAnAccount
         | Error::WrongMember

@@ -10,6 +10,7 @@ mod description;
 pub mod error;
 mod inbox;
 mod key;
+mod metrics;
 mod notification;
 mod ops;
 mod payload;
@@ -61,11 +62,25 @@ impl Http {
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
         let (routes, allow) = routes();
+        Self::on(app, routes, allow)
+    }
+
+    /// The same with what an operator's tools ask for and nothing else, and without a key: for an
+    /// address that only they reach.
+    #[must_use]
+    pub fn for_operators(app: Arc<App>) -> Self {
+        let routes = Route::new()
+            .at("/metrics", get(metrics::for_anybody))
+            .at("/healthz", get(ops::healthz))
+            .at("/readyz", get(ops::readyz));
+        Self::on(app, routes, Allow::default())
+    }
+
+    fn on(app: Arc<App>, routes: Route, allow: Allow) -> Self {
         let routes = routes.catch_all_error(error::translate);
-        let routes = routes.map_to_response().boxed();
         Self {
             app,
-            routes: Arc::new(routes),
+            routes: Arc::new(routes.map_to_response().boxed()),
             allow: Arc::new(allow),
         }
     }
@@ -140,6 +155,7 @@ fn routes() -> (Route, Allow) {
         .nest(PREFIX, api)
         .at("/healthz", get(ops::healthz))
         .at("/readyz", get(ops::readyz))
+        .at("/metrics", get(metrics::for_keys))
         .at("/*path", get(ui::page));
     (routes, allow)
 }

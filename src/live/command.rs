@@ -81,7 +81,7 @@ pub async fn sync(
     });
     let (ear, since) = match asked {
         Ok(asked) => asked,
-        Err(error) => return refuse(socket, ack, &error),
+        Err(error) => return refuse(&rope, socket, ack, &error),
     };
     // One answer at a time, so that they leave in the order of what they know.
     let _turn = ear.turn().await;
@@ -93,7 +93,7 @@ pub async fn sync(
     match inbox::ready(&rope.app, &ear.member(), Some(&cursor)).await {
         Ok(ready) => ear.answer(&socket, &ready, |ready| answer(socket.clone(), ack, ready)),
         Err(error) => {
-            refuse(socket.clone(), ack, &error);
+            refuse(&rope, socket.clone(), ack, &error);
             ear.give_up(&socket);
         }
     }
@@ -124,7 +124,7 @@ pub async fn refresh(
     };
     match refreshed {
         Ok(expires_at) => answer(socket, ack, &json!({ "expires_at": expires_at })),
-        Err(error) => refuse(socket, ack, &error),
+        Err(error) => refuse(&rope, socket, ack, &error),
     }
 }
 
@@ -151,7 +151,8 @@ fn answer(socket: SocketRef, ack: AckSender, data: &impl Serialize) {
     push::heard(socket, ack.send(data).map_err(|error| error.to_string()));
 }
 
-fn refuse(socket: SocketRef, ack: AckSender, error: &Error) {
+fn refuse(rope: &Rope, socket: SocketRef, ack: AckSender, error: &Error) {
+    rope.app.metrics.refused(error.code());
     let refusal = json!({ "error": { "code": error.code(), "detail": error.to_string() } });
     answer(socket, ack, &refusal);
 }

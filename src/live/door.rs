@@ -10,7 +10,7 @@ use hyper::service::Service as _;
 use hyper::{Request, Response, StatusCode};
 
 use super::place::{Cut, Place, Places, Who};
-use super::{Limits, token_of};
+use super::token_of;
 use crate::domain::error::Result;
 use crate::domain::{App, Client, tries};
 
@@ -25,11 +25,11 @@ pub struct Door {
 }
 
 impl Door {
-    pub(super) fn new(app: Arc<App>, service: Service, limits: Limits) -> Self {
+    pub(super) fn new(app: Arc<App>, service: Service, places: Arc<Places>) -> Self {
         Self {
             app,
             service: Arc::new(service),
-            places: Places::new(limits),
+            places,
         }
     }
 

@@ -43,6 +43,11 @@ impl Here {
         }
     }
 
+    /// How many members there are.
+    pub fn members(&self) -> usize {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// The member's among all sockets, in the order they came.
     pub fn of(
         &self,

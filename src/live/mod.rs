@@ -26,10 +26,11 @@ use crate::domain::error::Error;
 use crate::domain::event::{EndReason, Event};
 use crate::domain::id::MemberId;
 use crate::domain::inbox::{self, Cursor};
+use crate::domain::metrics::Census;
 use crate::domain::{App, Client, token};
 use ear::Ear;
 use here::Here;
-use place::{Place, Who};
+use place::{Place, Places, Who};
 use push::{Why, bare, ended};
 
 pub use door::Door;
@@ -80,13 +81,30 @@ struct Rope {
 }
 
 /// For whoever asks who is there.
-struct Present(SocketIo, Arc<Here>);
+struct Present {
+    io: SocketIo,
+    here: Arc<Here>,
+    places: Arc<Places>,
+}
 
 impl Presence for Present {
     fn sockets(&self, member: &MemberId) -> usize {
         // None when everything is being closed.
-        let all = self.0.of("/");
-        all.map_or(0, |all| self.1.of(&all, member).len())
+        let all = self.io.of("/");
+        all.map_or(0, |all| self.here.of(&all, member).len())
+    }
+
+    fn census(&self) -> Census {
+        let all = self.io.of("/").map(BroadcastOperators::sockets);
+        let all = all.unwrap_or_default();
+        let is_member = |socket: &&SocketRef| socket.extensions.get::<Arc<Ear>>().is_some();
+        let member_sockets = all.iter().filter(is_member).count();
+        Census {
+            members: self.here.members(),
+            member_sockets,
+            anonymous_sockets: all.len() - member_sockets,
+            sessions: self.places.taken(),
+        }
     }
 }
 
@@ -109,10 +127,15 @@ impl Live {
             .connect_timeout(CONNECT_TIME_MAX)
             .build_svc();
         io.ns("/", connect.with(admit));
-        let present = Arc::new(Present(io.clone(), Arc::clone(&rope.here)));
+        let places = Places::new(limits, Arc::clone(&rope.app.metrics));
+        let present = Arc::new(Present {
+            io: io.clone(),
+            here: Arc::clone(&rope.here),
+            places: Arc::clone(&places),
+        });
         let presence: Arc<dyn Presence> = Arc::<Present>::clone(&present);
         rope.app.bus.attend(Arc::downgrade(&presence));
-        let door = Door::new(Arc::clone(&rope.app), service, limits);
+        let door = Door::new(Arc::clone(&rope.app), service, places);
         let live = Self {
             io,
             rope,
@@ -133,7 +156,8 @@ impl Live {
                 return;
             };
             for one in all.chunk_by(|one, next| one.member() == next.member()) {
-                push::tell(&sockets, &self.rope.here, one);
+                let told = push::tell(&sockets, &self.rope.here, one);
+                self.rope.app.metrics.deliveries.add(told);
                 // A large batch does not keep the processor from everybody else.
                 tokio::task::consume_budget().await;
             }
@@ -198,6 +222,18 @@ impl fmt::Display for Refusal {
 async fn admit(
     socket: SocketRef,
     State(rope): State<Rope>,
+    client: HttpExtension<Client>,
+    place: HttpExtension<Arc<Place>>,
+    auth: TryData<Auth>,
+) -> Result<(), Refusal> {
+    let metrics = Arc::clone(&rope.app.metrics);
+    let admitted = check(socket, rope, client, place, auth).await;
+    admitted.inspect_err(|Refusal(error)| metrics.refused(error.code()))
+}
+
+async fn check(
+    socket: SocketRef,
+    rope: Rope,
     HttpExtension(client): HttpExtension<Client>,
     HttpExtension(place): HttpExtension<Arc<Place>>,
     TryData(auth): TryData<Auth>,

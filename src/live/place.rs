@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use super::{CONNECT_TIME_MAX, Limits};
 use crate::domain::allowance::{Allowance, Rate};
 use crate::domain::error::{Error, Result};
+use crate::domain::metrics::Metrics;
 
 /// What a socket may send: bursts of hundreds of messages, and a steady trickle.
 const EVENTS: Rate = Rate {
@@ -36,6 +37,7 @@ pub type Cut = Box<dyn Fn() + Send + Sync>;
 /// All places.
 pub struct Places {
     limits: Limits,
+    metrics: Arc<Metrics>,
     inner: Mutex<Inner>,
 }
 
@@ -89,9 +91,17 @@ struct Session {
 }
 
 impl Places {
-    pub fn new(limits: Limits) -> Arc<Self> {
-        let inner = Mutex::default();
-        Arc::new(Self { limits, inner })
+    pub fn new(limits: Limits, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self {
+            limits,
+            metrics,
+            inner: Mutex::default(),
+        })
+    }
+
+    /// How many are taken.
+    pub fn taken(&self) -> usize {
+        self.inner().taken
     }
 
     /// A place for a new session, if need be that of the oldest which has not said whose it is.
@@ -247,6 +257,11 @@ impl Place {
     /// `TooMany`.
     pub fn spend(&self, cost: u32, now: Timestamp) -> Result<()> {
         self.session().events.spend(EVENTS, cost, now)
+    }
+
+    /// Its socket does not keep up.
+    pub fn overflowed(&self) {
+        self.places.metrics.overflowed.add(1);
     }
 
     /// How to end the session from now on.

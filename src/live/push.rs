@@ -10,29 +10,36 @@ use socketioxide::operators::BroadcastOperators;
 
 use super::ear::Ear;
 use super::here::Here;
+use super::place::Place;
 use crate::domain::event::{EndReason, Event};
 
 /// How often a full socket that must go is tried again.
 const RETRY_EVERY: Duration = Duration::from_millis(100);
 
-/// Emits what happened to one member, in order, to whom it concerns, and to nobody else.
-pub fn tell(sockets: &BroadcastOperators, here: &Here, events: &[&Event]) {
-    let Some(first) = events.first() else { return };
+/// Emits what happened to one member, in order, to whom it concerns, and to nobody else. Says how
+/// many sockets were told, each event once.
+pub fn tell(sockets: &BroadcastOperators, here: &Here, events: &[&Event]) -> u64 {
+    let mut told = 0;
+    let Some(first) = events.first() else {
+        return told;
+    };
     // All of them to one socket before the next: what waits for it when its turn comes is one write.
     for (socket, ear) in here.of(sockets, first.member()) {
         for event in events {
             match event {
                 _ if ear.has_left() => break,
+                // Nothing it is told.
+                Event::SessionsEnded { sessions, .. } if !ear.is_of(sessions) => continue,
                 Event::Counted { age, .. } => emit(socket.clone(), "message", age),
                 Event::Changed { .. } | Event::Transient { .. } => ear.hear(&socket, event),
-                Event::SessionsEnded {
-                    sessions, reason, ..
-                } if ear.is_of(sessions) => ended(socket.clone(), *reason),
-                Event::SessionsEnded { .. } => {}
-                Event::SignedOut { reason, .. } => ended(socket.clone(), *reason),
+                Event::SessionsEnded { reason, .. } | Event::SignedOut { reason, .. } => {
+                    ended(socket.clone(), *reason);
+                }
             }
+            told += 1;
         }
     }
+    told
 }
 
 /// Why a socket is closed although its session goes on.
@@ -93,6 +100,9 @@ pub fn heard(socket: SocketRef, sent: Result<(), String>) {
 /// A socket whose buffer is full has a hole now: it hears nothing more and must connect anew.
 pub fn overflowed(socket: SocketRef) {
     tracing::info!(id = %socket.id, "a socket that does not keep up is closed");
+    if let Some(place) = socket.req_parts().extensions.get::<Arc<Place>>() {
+        place.overflowed();
+    }
     leave(&socket);
     close(socket);
 }

@@ -36,7 +36,11 @@ pub async fn keep(app: Arc<App>, data: Folder, settings: Backups) {
         .unwrap_or_else(|| data.path().join("backups"));
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut due = next(&folder, every, app.clock.now());
+    let newest = newest(&folder, app.clock.now());
+    if let Some(at) = newest {
+        app.backups.made(at);
+    }
+    let mut due = next(newest, every, app.clock.now());
     loop {
         tick.tick().await;
         let now = app.clock.now();
@@ -46,7 +50,7 @@ pub async fn keep(app: Arc<App>, data: Folder, settings: Backups) {
         match make(&app, &data, &folder, settings.keep).await {
             Ok(path) => {
                 tracing::info!(path = %path.display(), "a backup was made");
-                app.backups.note(None);
+                app.backups.made(now);
                 due = now.saturating_add(every).unwrap_or(Timestamp::MAX);
             }
             Err(error) => {
@@ -56,18 +60,23 @@ pub async fn keep(app: Arc<App>, data: Folder, settings: Backups) {
                     .unwrap_or(Timestamp::MAX);
                 let again = due.to_string();
                 tracing::error!(cause, again, "no backup was made");
-                app.backups.note(Some(now));
+                app.backups.failed(now);
             }
         }
     }
 }
 
-/// When the next one is due: at once, unless there is one.
-fn next(folder: &Path, every: SignedDuration, now: Timestamp) -> Timestamp {
+/// When the newest there is was made.
+fn newest(folder: &Path, now: Timestamp) -> Option<Timestamp> {
     let made = made(folder).unwrap_or_default();
     // One from the future is a clock's mistake of then, and must not put off all that follow.
-    let newest = made.into_iter().map(|(at, _)| at).filter(|at| *at <= now);
-    let due = newest.max().map(|at| at.saturating_add(every));
+    let made = made.into_iter().map(|(at, _)| at).filter(|at| *at <= now);
+    made.max()
+}
+
+/// When the next one is due: at once, unless there is one.
+fn next(newest: Option<Timestamp>, every: SignedDuration, now: Timestamp) -> Timestamp {
+    let due = newest.map(|at| at.saturating_add(every));
     due.map_or(now, |due| due.unwrap_or(Timestamp::MAX))
 }
 

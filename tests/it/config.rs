@@ -75,13 +75,18 @@ impl Given {
 const APART: [&str; 3] = ["forum-jwks", "forum-key", "forum-secret"];
 
 /// Each setting, its default, and three other values: in the file, in the environment, as flags.
-fn settings() -> [(&'static str, Value, [&'static str; 3]); 25] {
+fn settings() -> [(&'static str, Value, [&'static str; 3]); 26] {
     [
         ("data", json!("./bellrope_data"), ["/a", "/b", "/c"]),
         (
             "listen",
             json!("127.0.0.1:8888"),
             ["127.0.0.1:1", "[::1]:2", "0.0.0.0:3"],
+        ),
+        (
+            "metrics-listen",
+            json!(""),
+            ["127.0.0.1:4", "[::1]:5", "0.0.0.0:6"],
         ),
         (
             "public-url",

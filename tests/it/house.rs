@@ -22,7 +22,13 @@ const ROOMS: [(&str, &[&str], &[&str]); 9] = [
     (
         "http",
         &["config", "domain"],
-        &["poem", "poem_openapi", "rust_embed", "mime_guess"],
+        &[
+            "poem",
+            "poem_openapi",
+            "rust_embed",
+            "mime_guess",
+            "prometheus_client",
+        ],
     ),
     ("live", &["domain"], &["socketioxide", "engineioxide"]),
     ("engine", &["config", "domain"], &["redb", "bincode"]),

@@ -28,6 +28,8 @@ pub struct World {
     pub clock: Clock,
     pub http: Client,
     pub address: SocketAddr,
+    /// Where its metrics are read without a key.
+    pub metrics: Option<SocketAddr>,
     pub setup_token: Option<String>,
     pub config: Config,
     server: Option<Server>,
@@ -103,6 +105,7 @@ impl World {
             clock: Clock::default(),
             http: client(),
             address: server.address,
+            metrics: server.metrics_address,
             setup_token: server.setup_token.clone(),
             config,
             server: Some(server),

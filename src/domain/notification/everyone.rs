@@ -87,6 +87,8 @@ async fn step(app: &App, broadcast: &Broadcast) -> Result<Step> {
     let call = broadcast.call.clone().filter(|_| is_last);
     let record = call.map(|call| call::record(call, now, &receipt));
     let next = app.store.step(broadcast.clone(), to, record, now).await?;
+    let kept = next.sum.delivered.saturating_sub(broadcast.sum.delivered);
+    app.metrics.kept.add(kept);
     Ok(if is_last {
         Step::Last(receipt)
     } else {

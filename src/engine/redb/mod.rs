@@ -35,6 +35,7 @@ use crate::domain::error::{self, Error};
 use crate::domain::event::EndReason;
 use crate::domain::id::{self, MemberId};
 use crate::domain::key::Key;
+use crate::domain::metrics::Pulse;
 use crate::domain::session::{Session, SessionId};
 use disk::Disk;
 use tables::{META, Reading, Writing};
@@ -321,6 +322,11 @@ impl Store for Redb {
         self.writer
             .write(move |tables, _| key::remove(tables, &id))
             .await
+    }
+
+    fn pulse(&self) -> Pulse {
+        let about = self.file.as_ref().and_then(|file| file.metadata().ok());
+        self.writer.pulse(about.map(|about| about.len()))
     }
 
     async fn lost(&self) {

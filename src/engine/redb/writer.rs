@@ -7,7 +7,7 @@ mod tests;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redb::{Database, WriteTransaction};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -18,6 +18,7 @@ use super::tables::{self, Writing};
 use crate::domain::engine::Bus;
 use crate::domain::error::{Error, Result};
 use crate::domain::event::Event;
+use crate::domain::metrics::{Commits, Pulse};
 use job::{End, Fault, Job, Task, cause};
 
 /// Jobs in one commit. More would make the first of them wait for the last; the disk's part of a
@@ -45,6 +46,7 @@ pub struct Writer {
     thread: Mutex<Option<JoinHandle<()>>>,
     /// While the disk takes no writes.
     failed: Arc<AtomicBool>,
+    commits: Arc<Commits>,
     /// Closed when the thread has ended.
     ended: watch::Receiver<()>,
 }
@@ -54,11 +56,13 @@ impl Writer {
         let (tx, queue) = mpsc::channel(queue);
         let (running, ended) = watch::channel(());
         let failed = Arc::new(AtomicBool::new(false));
+        let counted = Arc::new(Commits::default());
         let pen = Pen {
             disk,
             queue,
             bus,
             failed: Arc::clone(&failed),
+            counted: Arc::clone(&counted),
             commits: 0,
             pause: Duration::ZERO,
             _running: running,
@@ -70,6 +74,7 @@ impl Writer {
             queue: Mutex::new(Some(tx)),
             thread: Mutex::new(Some(thread)),
             failed,
+            commits: counted,
             ended,
         })
     }
@@ -83,6 +88,13 @@ impl Writer {
             Some(_) => Ok(()),
             None => Err(Error::Stopping),
         }
+    }
+
+    /// How it does. What is in the commit under way waits no longer.
+    pub fn pulse(&self, file_bytes: Option<u64>) -> Pulse {
+        let sender = self.sender();
+        let room = sender.map_or((0, 0), |sender| (sender.capacity(), sender.max_capacity()));
+        self.commits.pulse(room.1 - room.0, room.1, file_bytes)
     }
 
     /// One atomic change: `decide` reads, refuses or writes, and lists what happened. Resolves
@@ -161,6 +173,7 @@ struct Pen {
     queue: mpsc::Receiver<Box<dyn Job>>,
     bus: Arc<dyn Bus>,
     failed: Arc<AtomicBool>,
+    counted: Arc<Commits>,
     /// The number of the commit that was tried last.
     commits: u64,
     /// Before the disk is tried again: none after a commit that went well.
@@ -180,8 +193,10 @@ impl Pen {
             }
             let (mut events, mut decided) = (Vec::new(), 0);
             let jobs = sound.take().unwrap_or(batch.len());
+            let began = Instant::now();
             match self.commit(&mut batch[..jobs], &mut decided, &mut events) {
                 Ok(()) => {
+                    self.counted.committed(decided, began.elapsed());
                     self.pause = Duration::ZERO;
                     if !events.is_empty() {
                         self.bus.publish(events);

@@ -46,6 +46,7 @@ mod keys;
 mod limit;
 mod live;
 mod log;
+mod manual;
 mod model;
 mod notification;
 mod notification_limits;

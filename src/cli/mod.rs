@@ -7,6 +7,7 @@ mod check;
 mod config;
 mod control;
 mod key;
+mod manual;
 mod notify;
 mod restore;
 mod serve;
@@ -14,10 +15,12 @@ mod token;
 mod user;
 
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap_complete::Shell;
 use serde_json::Value;
 use tracing::Level;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
@@ -32,13 +35,24 @@ use crate::domain::forum::Forum;
 /// Lines of log that wait for whoever reads it: some megabytes at most.
 const LOG_LINES_MAX: usize = 16_384;
 
+/// What the manual says below the commands.
+const EPILOGUE: &str = "\
+A setting is taken from its flag, else from its environment variable, else from the settings file, else it has its default; \
+`bellrope config` tells which. Results are written to stdout, talk to stderr.
+
+Exit status: 0 done, 1 refused or failed, 2 wrong usage.
+
+Files: /etc/bellrope/bellrope.toml, the settings, where there is one; ./bellrope_data, under systemd /var/lib/bellrope, the \
+database and the secrets.";
+
 /// Pushes to a forum's member, in real time and without loss, what happened to them
 #[derive(Parser)]
 #[command(
     name = "bellrope",
     version,
     arg_required_else_help = true,
-    subcommand_required = true
+    subcommand_required = true,
+    after_long_help = EPILOGUE
 )]
 struct Cli {
     #[command(subcommand)]
@@ -122,15 +136,29 @@ enum Command {
         #[command(subcommand)]
         command: Box<bench::Command>,
     },
+    /// Print the manual page
+    Man {
+        /// Write it and a page for each command into this folder instead, for `man` to find
+        #[arg(value_name = "FOLDER")]
+        folder: Option<PathBuf>,
+    },
+    /// Print what completes this program's commands in a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+/// The command line as it is parsed and told.
+fn program() -> clap::Command {
+    // What is set in the environment is for `bellrope config` to tell.
+    Cli::command().mut_subcommands(|command| command.mut_args(|arg| arg.hide_env_values(true)))
 }
 
 /// Runs the command of this process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {
-    // What is set in the environment is for `bellrope config` to tell.
-    let command =
-        Cli::command().mut_subcommands(|command| command.mut_args(|arg| arg.hide_env_values(true)));
-    let matches = command.get_matches();
+    let matches = program().get_matches();
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
@@ -202,6 +230,8 @@ fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Check { place } => runtime()?.block_on(check::run(&load(here(place))?))?,
         Command::Compact { place } => check::compact(&load(here(place))?)?,
         Command::Bench { place, command } => bench::run(&load(here(place))?, *command)?,
+        Command::Man { folder } => manual::pages(program(), folder.as_deref())?,
+        Command::Completions { shell } => manual::completions(program(), shell)?,
     }
     Ok(())
 }

@@ -123,11 +123,18 @@ impl Commits {
 
     /// With what waits for them now.
     #[must_use]
-    pub fn pulse(&self, waiting: usize, capacity: usize, file_bytes: Option<u64>) -> Pulse {
+    pub fn pulse(
+        &self,
+        waiting: usize,
+        capacity: usize,
+        file_bytes: Option<u64>,
+        step: Duration,
+    ) -> Pulse {
         Pulse {
             waiting,
             capacity,
             file_bytes,
+            step,
             commit_seconds: self.seconds.spread(),
             commit_jobs: self.jobs.spread(),
         }
@@ -142,6 +149,8 @@ pub struct Pulse {
     pub capacity: usize,
     /// `None`: it is in no file.
     pub file_bytes: Option<u64>,
+    /// How long one step of writing has been under way, such as a commit; zero where none is.
+    pub step: Duration,
     pub commit_seconds: Spread,
     pub commit_jobs: Spread,
 }

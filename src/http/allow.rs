@@ -1,7 +1,7 @@
 //! `Allow`: what an address takes, for an answer that says it does not take this (RFC 9110, 15.5.6).
 
 use poem::Response;
-use poem::http::{HeaderValue, StatusCode, header};
+use poem::http::{HeaderValue, header};
 use serde_json::Value;
 
 /// Addresses that are not in the API's description and take more than GET.
@@ -30,9 +30,6 @@ impl Allow {
 
     /// Completes a refusal of a method.
     pub fn tell(&self, path: &str, response: &mut Response) {
-        if response.status() != StatusCode::METHOD_NOT_ALLOWED {
-            return;
-        }
         let elsewhere = ELSEWHERE.iter().find(|(known, _)| *known == path);
         let allowed = elsewhere.map_or_else(|| self.methods(path), |(_, methods)| methods);
         if let Ok(allowed) = HeaderValue::from_str(allowed) {

@@ -6,9 +6,13 @@
 
 mod bound;
 
+use std::sync::{Arc, LazyLock};
+
 use poem::endpoint::make_sync;
 use poem::{Endpoint, Response};
 use serde_json::{Value, json};
+
+use super::allow::Allow;
 
 /// How the framework spells JSON's media type. No parameter belongs in a description.
 const FRAMEWORK_JSON: &str = "application/json; charset=utf-8";
@@ -16,6 +20,16 @@ const FRAMEWORK_JSON: &str = "application/json; charset=utf-8";
 const SCHEMA: &str = "#/components/schemas/";
 /// Objects that leave out what they do not have. All others may say null.
 const LEAN: [&str; 3] = ["Problem", "ItemProblem", "Selector"];
+
+/// Made when somebody first asks: that takes 2 MB, and most servers are never asked.
+pub type Description = LazyLock<Described>;
+
+#[derive(Default)]
+pub struct Described {
+    /// As JSON.
+    pub text: String,
+    pub allow: Allow,
+}
 
 /// The framework's document, completed.
 pub fn complete(mut document: Value) -> Value {
@@ -31,12 +45,11 @@ pub fn complete(mut document: Value) -> Value {
 }
 
 /// Answers with it.
-pub fn served(document: &Value) -> impl Endpoint + 'static {
-    let text = document.to_string();
+pub fn served(description: Arc<Description>) -> impl Endpoint + 'static {
     make_sync(move |_| {
         Response::builder()
             .content_type("application/json")
-            .body(text.clone())
+            .body(description.text.clone())
     })
 }
 

@@ -23,12 +23,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use poem::endpoint::BoxEndpoint;
-use poem::http::{HeaderMap, Request as HttpRequest};
+use poem::http::{HeaderMap, Request as HttpRequest, StatusCode};
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Endpoint as _, EndpointExt as _, Request, RequestParts, Response, Route, get, post};
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
-use poem_openapi::{Object, OpenApiService, Tags};
+use poem_openapi::{Object, OpenApi, OpenApiService, Tags};
 
 use crate::domain::{Actor, App, Client, token};
 use account::AccountApi;
@@ -36,6 +36,7 @@ use actor::Asker;
 use allow::Allow;
 use backup::BackupApi;
 use counter::CounterApi;
+use description::{Described, Description};
 use inbox::InboxApi;
 use key::KeyApi;
 use notification::NotificationApi;
@@ -55,14 +56,15 @@ const PUBLISH_BYTES_MAX: usize = 4 << 20;
 pub struct Http {
     app: Arc<App>,
     routes: Arc<BoxEndpoint<'static, Response>>,
-    allow: Arc<Allow>,
+    description: Arc<Description>,
 }
 
 impl Http {
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
-        let (routes, allow) = routes();
-        Self::on(app, routes, allow)
+        let description = Arc::new(Description::new(describe));
+        let routes = routes(&description);
+        Self::on(app, routes, description)
     }
 
     /// The same with what an operator's tools ask for and nothing else, and without a key: for an
@@ -73,15 +75,15 @@ impl Http {
             .at("/metrics", get(metrics::for_anybody))
             .at("/healthz", get(ops::healthz))
             .at("/readyz", get(ops::readyz));
-        Self::on(app, routes, Allow::default())
+        Self::on(app, routes, Arc::new(Description::new(Described::default)))
     }
 
-    fn on(app: Arc<App>, routes: Route, allow: Allow) -> Self {
+    fn on(app: Arc<App>, routes: Route, description: Arc<Description>) -> Self {
         let routes = routes.catch_all_error(error::translate);
         Self {
             app,
             routes: Arc::new(routes.map_to_response().boxed()),
-            allow: Arc::new(allow),
+            description,
         }
     }
 
@@ -126,7 +128,9 @@ impl Http {
         let asker = Asker::default();
         request.set_data(asker.clone());
         let mut response = self.routes.get_response(request).await;
-        self.allow.tell(&path, &mut response);
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            self.description.allow.tell(&path, &mut response);
+        }
         if let Some(who) = asker.who() {
             response.extensions_mut().insert(who);
         }
@@ -134,30 +138,39 @@ impl Http {
     }
 }
 
-fn routes() -> (Route, Allow) {
+fn routes(description: &Arc<Description>) -> Route {
+    let document = description::served(Arc::clone(description));
+    Route::new()
+        .at("/api/login", post(demo::login))
+        .at("/api/insert", get(demo::insert).post(demo::insert))
+        .at("/api/openapi.json", get(document))
+        .at("/api/docs", get(ui::docs))
+        .nest(PREFIX, api())
+        .at("/healthz", get(ops::healthz))
+        .at("/readyz", get(ops::readyz))
+        .at("/metrics", get(metrics::for_keys))
+        .at("/*path", get(ui::page))
+}
+
+fn api() -> OpenApiService<impl OpenApi, ()> {
     let api = (
         (NotificationApi, UserApi, InboxApi),
         (AccountApi, SessionApi, KeyApi),
         (CounterApi, ServerApi, BackupApi),
     );
-    let api = OpenApiService::new(api, "Bellrope", env!("CARGO_PKG_VERSION"))
+    OpenApiService::new(api, "Bellrope", env!("CARGO_PKG_VERSION"))
         .description(DESCRIPTION)
-        .server(PREFIX);
+        .server(PREFIX)
+}
+
+fn describe() -> Described {
     // The framework wrote it; were it no JSON, there would be nothing to describe.
-    let described = serde_json::from_str(&api.spec()).unwrap_or_default();
-    let described = description::complete(described);
-    let allow = Allow::of(&described, PREFIX);
-    let routes = Route::new()
-        .at("/api/login", post(demo::login))
-        .at("/api/insert", get(demo::insert).post(demo::insert))
-        .at("/api/openapi.json", get(description::served(&described)))
-        .at("/api/docs", get(ui::docs))
-        .nest(PREFIX, api)
-        .at("/healthz", get(ops::healthz))
-        .at("/readyz", get(ops::readyz))
-        .at("/metrics", get(metrics::for_keys))
-        .at("/*path", get(ui::page));
-    (routes, allow)
+    let document = serde_json::from_str(&api().spec()).unwrap_or_default();
+    let document = description::complete(document);
+    Described {
+        allow: Allow::of(&document, PREFIX),
+        text: document.to_string(),
+    }
 }
 
 const DESCRIPTION: &str = "\

@@ -8,7 +8,7 @@ const ROOMS: [(&str, &[&str], &[&str]); 9] = [
     (
         "cli",
         &["config", "domain", "http", "serve"],
-        &["hdrhistogram"],
+        &["hdrhistogram", "clap_complete", "clap_mangen"],
     ),
     (
         "serve",

@@ -47,6 +47,7 @@ pub struct Writer {
     /// While the disk takes no writes.
     failed: Arc<AtomicBool>,
     commits: Arc<Commits>,
+    turn: Arc<Turn>,
     /// Closed when the thread has ended.
     ended: watch::Receiver<()>,
 }
@@ -55,7 +56,7 @@ impl Writer {
     pub fn start(disk: Arc<Disk>, queue: usize, bus: Arc<dyn Bus>) -> std::io::Result<Self> {
         let (tx, queue) = mpsc::channel(queue);
         let (running, ended) = watch::channel(());
-        let failed = Arc::new(AtomicBool::new(false));
+        let (failed, turn) = (Arc::new(AtomicBool::new(false)), Arc::<Turn>::default());
         let counted = Arc::new(Commits::default());
         let pen = Pen {
             disk,
@@ -63,6 +64,7 @@ impl Writer {
             bus,
             failed: Arc::clone(&failed),
             counted: Arc::clone(&counted),
+            turn: Arc::clone(&turn),
             commits: 0,
             pause: Duration::ZERO,
             _running: running,
@@ -75,6 +77,7 @@ impl Writer {
             thread: Mutex::new(Some(thread)),
             failed,
             commits: counted,
+            turn,
             ended,
         })
     }
@@ -94,7 +97,8 @@ impl Writer {
     pub fn pulse(&self, file_bytes: Option<u64>) -> Pulse {
         let sender = self.sender();
         let room = sender.map_or((0, 0), |sender| (sender.capacity(), sender.max_capacity()));
-        self.commits.pulse(room.1 - room.0, room.1, file_bytes)
+        self.commits
+            .pulse(room.1 - room.0, room.1, file_bytes, self.turn.took())
     }
 
     /// One atomic change: `decide` reads, refuses or writes, and lists what happened. Resolves
@@ -167,6 +171,21 @@ impl Writer {
     }
 }
 
+/// When the turn began that the thread is at; none while it waits for jobs.
+#[derive(Default)]
+struct Turn(Mutex<Option<Instant>>);
+
+impl Turn {
+    fn set(&self, began: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = began;
+    }
+
+    fn took(&self) -> Duration {
+        let began = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        began.map_or(Duration::ZERO, |began| began.elapsed())
+    }
+}
+
 /// The writer's thread.
 struct Pen {
     disk: Arc<Disk>,
@@ -174,6 +193,7 @@ struct Pen {
     bus: Arc<dyn Bus>,
     failed: Arc<AtomicBool>,
     counted: Arc<Commits>,
+    turn: Arc<Turn>,
     /// The number of the commit that was tried last.
     commits: u64,
     /// Before the disk is tried again: none after a commit that went well.
@@ -187,7 +207,8 @@ impl Pen {
         let mut batch = Vec::new();
         // As many of the batch as were decided without a fault, where the next was none.
         let mut sound = None;
-        while !batch.is_empty() || self.queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
+        while !batch.is_empty() || self.wait(&mut batch) {
+            self.turn.set(Some(Instant::now()));
             if sound.is_none() && batch.len() >= CROWD {
                 self.linger(&mut batch);
             }
@@ -229,6 +250,12 @@ impl Pen {
                 }
             }
         }
+    }
+
+    /// Waits for jobs. False when no more can come.
+    fn wait(&mut self, batch: &mut Vec<Box<dyn Job>>) -> bool {
+        self.turn.set(None);
+        self.queue.blocking_recv_many(batch, BATCH_MAX) > 0
     }
 
     /// Takes along whoever comes a moment later.
@@ -294,6 +321,7 @@ impl Pen {
                 return false;
             }
             std::thread::park_timeout(self.pause);
+            self.turn.set(Some(Instant::now()));
             self.pause = (self.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
             if !self.refuse_waiting() {
                 return false;

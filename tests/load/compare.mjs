@@ -82,8 +82,8 @@ const { values } = parseArgs({ options: { only: { type: 'string' }, runs: { type
 const size = { rounds: count('ROUNDS', 3), seconds: count('SECONDS', 5), sockets: count('SOCKETS', 10_000) }
 const runs = chosen(allRuns(size), values.runs, 'run')
 const target = cargoTarget()
-const program = join(target, 'release', 'bellrope')
-const limit = join(target, 'release', 'examples', 'limit')
+const release = build('--bin', 'bellrope', '--example', 'limit')
+const [program, limit] = [join(release, 'bellrope'), join(release, 'examples', 'limit')]
 const peers = join(import.meta.dirname, 'peers')
 // Where npm puts it; the package's own script would only move it.
 const bun = join(
@@ -92,7 +92,6 @@ const bun = join(
 )
 const all = allServers({ program, limit, peers, bun })
 const servers = chosen(all, values.only, 'server')
-build('--bin', 'bellrope', '--example', 'limit')
 install(peers)
 
 const out = join(target, 'compare')

@@ -10,7 +10,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { chart } from './compare/chart.mjs'
-import { bench, build, cargoTarget, count, machine, usage } from './compare/run.mjs'
+import { bench, build, count, machine, usage } from './compare/run.mjs'
 import { servers, start, writeTokens } from './compare/servers.mjs'
 import { median } from './compare/table.mjs'
 
@@ -69,8 +69,7 @@ const CHARTS = [
   },
 ]
 
-build('--bin', 'bellrope')
-const program = join(cargoTarget(), 'release', 'bellrope')
+const program = join(build('--bin', 'bellrope'), 'bellrope')
 mkdirSync(out, { recursive: true })
 const folder = mkdtempSync(join(out, '.run-'))
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }))

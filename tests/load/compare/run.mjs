@@ -23,10 +23,16 @@ export function cargoTarget() {
   return JSON.parse(execFileSync('cargo', options, { cwd: root, maxBuffer: 1 << 26 })).target_directory
 }
 
-/** Builds optimized programs, which `what` names for cargo. */
+/** Builds programs as packaging/build builds the one that is handed out, and says into which folder. */
 export function build(...what) {
-  const options = ['build', '--release', '--locked', ...what]
-  execFileSync('cargo', options, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
+  const host = /^host: (.*)$/m.exec(execFileSync('rustc', ['-vV'], { encoding: 'utf8' }))[1]
+  const RUSTFLAGS = '-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs'
+  execFileSync('cargo', ['build', '--release', '--locked', '--target', host, ...what], {
+    cwd: root,
+    env: { ...process.env, RUSTFLAGS },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  return join(cargoTarget(), host, 'release')
 }
 
 /** One run of the bench. A report may come with a fault: something that should not have happened. */

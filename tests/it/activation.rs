@@ -18,7 +18,7 @@ async fn who_comes_while_it_starts_anew_waits_and_is_answered() {
     let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = socket.local_addr().expect("its address");
     let hand_on = || OwnedFd::from(socket.try_clone().expect("a copy"));
-    let server = Process::start_on(hand_on(), &data).expect("a server");
+    let server = Process::start_on(hand_on(), &data, &[]).expect("a server");
     assert_eq!(server.address, address);
     let url = server.url("/readyz");
     let answer = client().get(&url).send().await.expect("an answer");
@@ -31,7 +31,7 @@ async fn who_comes_while_it_starts_anew_waits_and_is_answered() {
         .write_all(request)
         .await
         .expect("room for a request");
-    let server = Process::start_on(hand_on(), &data).expect("a server");
+    let server = Process::start_on(hand_on(), &data, &[]).expect("a server");
     let mut answer = String::new();
     let read = waiting.read_to_string(&mut answer);
     tokio::time::timeout(SOON, read)
@@ -46,7 +46,7 @@ async fn who_comes_while_it_starts_anew_waits_and_is_answered() {
 fn what_is_no_socket_to_listen_on_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let other = UnixListener::bind(folder.path().join("socket")).expect("a socket");
-    let refused = Process::start_on(other.into(), &folder.path().join("data"));
+    let refused = Process::start_on(other.into(), &folder.path().join("data"), &[]);
     let said = refused.err().expect("a refusal");
     assert!(said.contains("ListenStream="), "{said}");
 }

@@ -59,6 +59,7 @@ mod power;
 mod process;
 mod race;
 mod replay;
+mod restart;
 mod restore;
 mod retention;
 mod schedule;

@@ -153,13 +153,13 @@ impl Process {
     }
 
     /// On a socket that whoever started it listens on, as systemd hands one on.
-    pub fn start_on(socket: OwnedFd, data: &Path) -> Result<Self, String> {
+    pub fn start_on(socket: OwnedFd, data: &Path, arguments: &[&str]) -> Result<Self, String> {
         let mut shell = Command::new("sh");
         // The first descriptor that is handed on is 3, to the process it is meant for.
         let script = "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\"";
         shell.env_clear().stdin(Stdio::from(socket));
         shell.args(["-c", script, env!("CARGO_BIN_EXE_bellrope")]);
-        Self::start_by(shell, data, &[])
+        Self::start_by(shell, data, arguments)
     }
 
     fn start_by(mut command: Command, data: &Path, arguments: &[&str]) -> Result<Self, String> {

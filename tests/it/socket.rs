@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::world::{Host, SOON};
@@ -134,14 +134,20 @@ impl Socket {
     }
 
     async fn handshake(host: &impl Host, query: &str) -> Self {
+        let came = Self::try_handshake(host, query).await;
+        came.expect("a WebSocket")
+    }
+
+    /// The same where the server may not be there, or may be about to go.
+    pub async fn try_handshake(host: &impl Host, query: &str) -> Result<Self, Error> {
         let url = format!("ws://{}/socket.io/?{query}", host.address());
-        let (stream, _) = connect_async(url).await.expect("a WebSocket");
-        Self {
+        let (stream, _) = connect_async(url).await?;
+        Ok(Self {
             stream,
             ready: Value::Null,
             asked: 0,
             heard: VecDeque::new(),
-        }
+        })
     }
 
     pub async fn send(&mut self, packet: String) {
@@ -220,7 +226,8 @@ impl Socket {
                     return Heard::Refused(serde_json::from_str(error).expect("an error"));
                 }
                 ("41", _) => return Heard::Disconnected,
-                ("2", _) => self.send("3".to_owned()).await,
+                // One that cannot be answered will say that it is closed.
+                ("2", _) => drop(self.try_send("3").await),
                 // Open, connected, pong.
                 _ => {}
             }

@@ -17,7 +17,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http_body_util::Limited;
@@ -57,6 +57,8 @@ const LIVE_BODY_BYTES_MAX: usize = 16 << 10;
 const WRITE_STALL_MAX: Duration = Duration::from_secs(10);
 /// A pause after a failed accept: descriptors are used up, and asking again at once helps nobody.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often the loop that accepts says that it goes round, when nobody comes.
+const BEAT_EVERY: Duration = Duration::from_secs(1);
 pub type Body = BoxBody<Bytes, io::Error>;
 
 /// What lies behind the front. The wiring provides it, so that the front knows none of the rooms.
@@ -132,6 +134,8 @@ pub struct Front<R> {
     /// A permit a KiB of [`BODIES_BYTES_MAX`].
     bodies: Semaphore,
     lines: Lines,
+    /// When the loop that accepts last went round.
+    beat: Mutex<Instant>,
     /// Cancelled: no new connection, no new request on an old one.
     stop: CancellationToken,
     connections: TaskTracker,
@@ -147,6 +151,7 @@ impl<R: Rooms> Front<R> {
             slots,
             bodies: Semaphore::new(BODIES_BYTES_MAX >> 10),
             lines: Lines::default(),
+            beat: Mutex::new(Instant::now()),
             stop,
             connections,
         })
@@ -154,9 +159,9 @@ impl<R: Rooms> Front<R> {
 
     /// Serves members until [`Front::stop`].
     pub async fn listen(self: Arc<Self>, listener: TcpListener) {
-        while let Some(slot) = self.slot().await {
+        while let Some(slot) = self.beating(self.slot()).await {
             let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
+                accepted = self.beating(listener.accept()) => accepted,
                 () = self.stop.cancelled() => break,
             };
             match accepted {
@@ -195,6 +200,23 @@ impl<R: Rooms> Front<R> {
                 Err(error) => pause(&error).await,
             }
         }
+    }
+
+    /// Waits, and says each second that it still does.
+    async fn beating<T>(&self, wait: impl Future<Output = T>) -> T {
+        let mut wait = std::pin::pin!(wait);
+        loop {
+            *self.beat.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            if let Ok(done) = tokio::time::timeout(BEAT_EVERY, wait.as_mut()).await {
+                return done;
+            }
+        }
+    }
+
+    /// How long ago the loop that accepts went round; a second at most while it is well.
+    pub fn silent_for(&self) -> Duration {
+        let beat = self.beat.lock().unwrap_or_else(PoisonError::into_inner);
+        beat.elapsed()
     }
 
     async fn slot(&self) -> Option<OwnedSemaphorePermit> {

@@ -4,6 +4,7 @@ mod folder;
 pub mod jwks;
 pub mod restore;
 mod schedule;
+mod watchdog;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -185,6 +186,8 @@ pub async fn start_on(
         tasks.extend(jwks::keep(forum)?);
     }
     tell_systemd(&[sd_notify::NotifyState::Ready]);
+    let watched = watchdog::keep(Arc::clone(&app), Arc::clone(&front), live.clone());
+    tasks.push(tokio::spawn(watched));
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "ready");
     Ok(Server {
         address,
@@ -203,6 +206,12 @@ impl Server {
     /// stopped, and started anew.
     pub async fn lost(&self) {
         self.app.store.lost().await;
+    }
+
+    /// Why the server does not go on, where the writer or the loop that accepts has been at one
+    /// thing for longer than this; what the watchdog looks at.
+    pub fn stall(&self, patience: Duration) -> Option<String> {
+        watchdog::stall(&self.app, &self.front, patience)
     }
 
     /// Stops in order: not ready, no new work, the sockets told and closed, requests in flight

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -36,6 +37,9 @@ pub enum Unless {
 pub trait Store: Inboxes + Copies + Send + Sync {
     /// `Ok` while writes can be expected to work.
     async fn ready(&self) -> Result<()>;
+
+    /// How long one step of writing has been under way, such as a commit; zero where none is.
+    fn stalled_for(&self) -> Duration;
 
     async fn account(&self, name: &Name) -> Result<Option<Account>>;
 

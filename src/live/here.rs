@@ -43,6 +43,12 @@ impl Here {
         }
     }
 
+    /// How many members are here, and how many sockets they have. One that is about to go may be counted still.
+    pub fn count(&self) -> (usize, usize) {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        (all.len(), all.values().map(Vec::len).sum())
+    }
+
     /// The member's among all sockets, in the order they came.
     pub fn of(
         &self,

@@ -159,6 +159,11 @@ impl Live {
         }
     }
 
+    /// How many members are here, and how many sockets they have.
+    pub fn present(&self) -> (usize, usize) {
+        self.rope.here.count()
+    }
+
     /// Closes every socket. A reader that has stopped holds this up until its write stalls out.
     pub async fn close(&self) {
         let all = self.io.of("/").map(BroadcastOperators::sockets);

@@ -139,7 +139,7 @@ async fn a_disk_that_fails_once_after_any_number_of_operations() {
 }
 
 /// Serves a store on this disk.
-async fn serve(disk: &Disk) -> World {
+pub async fn serve(disk: &Disk) -> World {
     let folder = tempfile::tempdir().expect("a folder");
     let config = world::config(folder.path(), Settings::default());
     let bus: Arc<dyn Bus> = Arc::new(Local::default());

@@ -1,7 +1,8 @@
 //! A disk in memory that fails when it is told to.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
@@ -15,6 +16,8 @@ pub const EIO: i32 = 5;
 pub struct Disk {
     memory: Arc<InMemoryBackend>,
     fault: Arc<Mutex<Option<Fault>>>,
+    /// While it is set, writes do not end.
+    pub hangs: Arc<AtomicBool>,
     /// Writes, syncs and changes of its length so far.
     pub operations: Arc<AtomicUsize>,
 }
@@ -57,6 +60,7 @@ impl Disk {
         Self {
             memory: Arc::new(InMemoryBackend::new()),
             fault: Arc::default(),
+            hangs: Arc::default(),
             operations: Arc::default(),
         }
     }
@@ -84,6 +88,9 @@ impl Disk {
     fn check(&self, what: What) -> std::io::Result<()> {
         if what == What::Writes {
             self.operations.fetch_add(1, Ordering::Relaxed);
+            while self.hangs.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
         let mut fault = self.fault.lock().expect("a fault");
         match &mut *fault {

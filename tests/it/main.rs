@@ -69,4 +69,5 @@ mod stop;
 mod store;
 mod tokens;
 mod user;
+mod watchdog;
 mod world;

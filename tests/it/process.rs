@@ -102,6 +102,15 @@ impl Ran {
     }
 }
 
+/// The executable, where a file that would grow too large is an error, and not the end.
+fn limited() -> Command {
+    let mut shell = Command::new("sh");
+    let script = "trap '' XFSZ; exec \"$0\" \"$@\"";
+    shell.env_clear().stdin(Stdio::null());
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_bellrope")]);
+    shell
+}
+
 /// A running `bellrope serve`.
 pub struct Process {
     child: Child,
@@ -131,13 +140,16 @@ impl Process {
 
     /// On a disk that can be made full: see [`Process::limit_files`].
     pub fn start_limited(data: &Path, arguments: &[&str]) -> Self {
-        let mut shell = Command::new("sh");
-        // A file that would grow too large is an error then, and not the end.
-        let script = "trap '' XFSZ; exec \"$0\" \"$@\"";
-        shell.env_clear().stdin(Stdio::null());
-        shell.args(["-c", script, env!("CARGO_BIN_EXE_bellrope")]);
-        Self::start_by(shell, data, arguments)
+        Self::start_by(limited(), data, arguments)
             .unwrap_or_else(|said| panic!("it did not start: {said}"))
+    }
+
+    /// The same as systemd would, which listens here and expects a sign of life that often.
+    pub fn start_watched(data: &Path, notify: &Path, every: Duration) -> Self {
+        let mut command = limited();
+        command.env("NOTIFY_SOCKET", notify);
+        command.env("WATCHDOG_USEC", every.as_micros().to_string());
+        Self::start_by(command, data, &[]).unwrap_or_else(|said| panic!("it did not start: {said}"))
     }
 
     /// On a socket that whoever started it listens on, as systemd hands one on.

@@ -127,6 +127,13 @@ impl World {
         }
     }
 
+    /// Why the server does not go on, where it does not.
+    pub fn stall(&self, patience: Duration) -> Option<String> {
+        self.server
+            .as_ref()
+            .and_then(|server| server.stall(patience))
+    }
+
     /// The secret that signs this server's sessions.
     pub fn secret(&self) -> Vec<u8> {
         let path = self.config.data.join("session.key");

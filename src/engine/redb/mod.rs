@@ -21,6 +21,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
@@ -191,6 +192,10 @@ fn storage(error: impl Into<redb::Error>) -> Error {
 impl Store for Redb {
     async fn ready(&self) -> error::Result<()> {
         self.writer.ready()
+    }
+
+    fn stalled_for(&self) -> Duration {
+        self.writer.stalled_for()
     }
 
     async fn account(&self, name: &Name) -> error::Result<Option<Account>> {

@@ -7,7 +7,7 @@ mod tests;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redb::{Database, WriteTransaction};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -45,6 +45,7 @@ pub struct Writer {
     thread: Mutex<Option<JoinHandle<()>>>,
     /// While the disk takes no writes.
     failed: Arc<AtomicBool>,
+    turn: Arc<Turn>,
     /// Closed when the thread has ended.
     ended: watch::Receiver<()>,
 }
@@ -53,12 +54,13 @@ impl Writer {
     pub fn start(disk: Arc<Disk>, queue: usize, bus: Arc<dyn Bus>) -> std::io::Result<Self> {
         let (tx, queue) = mpsc::channel(queue);
         let (running, ended) = watch::channel(());
-        let failed = Arc::new(AtomicBool::new(false));
+        let (failed, turn) = (Arc::new(AtomicBool::new(false)), Arc::<Turn>::default());
         let pen = Pen {
             disk,
             queue,
             bus,
             failed: Arc::clone(&failed),
+            turn: Arc::clone(&turn),
             commits: 0,
             pause: Duration::ZERO,
             _running: running,
@@ -70,6 +72,7 @@ impl Writer {
             queue: Mutex::new(Some(tx)),
             thread: Mutex::new(Some(thread)),
             failed,
+            turn,
             ended,
         })
     }
@@ -83,6 +86,14 @@ impl Writer {
             Some(_) => Ok(()),
             None => Err(Error::Stopping),
         }
+    }
+
+    /// How long the thread has been at one turn, a commit or a try of the disk; zero while it waits
+    /// for jobs.
+    pub fn stalled_for(&self) -> Duration {
+        self.turn
+            .since()
+            .map_or(Duration::ZERO, |began| began.elapsed())
     }
 
     /// One atomic change: `decide` reads, refuses or writes, and lists what happened. Resolves
@@ -155,12 +166,27 @@ impl Writer {
     }
 }
 
+/// When the turn began that the thread is at; none while it waits for jobs.
+#[derive(Default)]
+struct Turn(Mutex<Option<Instant>>);
+
+impl Turn {
+    fn set(&self, began: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = began;
+    }
+
+    fn since(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The writer's thread.
 struct Pen {
     disk: Arc<Disk>,
     queue: mpsc::Receiver<Box<dyn Job>>,
     bus: Arc<dyn Bus>,
     failed: Arc<AtomicBool>,
+    turn: Arc<Turn>,
     /// The number of the commit that was tried last.
     commits: u64,
     /// Before the disk is tried again: none after a commit that went well.
@@ -174,7 +200,8 @@ impl Pen {
         let mut batch = Vec::new();
         // As many of the batch as were decided without a fault, where the next was none.
         let mut sound = None;
-        while !batch.is_empty() || self.queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
+        while !batch.is_empty() || self.wait(&mut batch) {
+            self.turn.set(Some(Instant::now()));
             if sound.is_none() && batch.len() >= CROWD {
                 self.linger(&mut batch);
             }
@@ -214,6 +241,12 @@ impl Pen {
                 }
             }
         }
+    }
+
+    /// Waits for jobs. False when no more can come.
+    fn wait(&mut self, batch: &mut Vec<Box<dyn Job>>) -> bool {
+        self.turn.set(None);
+        self.queue.blocking_recv_many(batch, BATCH_MAX) > 0
     }
 
     /// Takes along whoever comes a moment later.
@@ -279,6 +312,7 @@ impl Pen {
                 return false;
             }
             std::thread::park_timeout(self.pause);
+            self.turn.set(Some(Instant::now()));
             self.pause = (self.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
             if !self.refuse_waiting() {
                 return false;

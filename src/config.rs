@@ -39,6 +39,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where metrics are read without a key; `None`: nowhere.
     pub metrics_listen: Option<SocketAddr>,
+    /// `None`: what comes is not encrypted.
+    pub tls: Option<Tls>,
     /// `None`: wherever it comes to listen.
     pub public_url: Option<Origin>,
     pub trusted_proxy: Vec<Cidr>,
@@ -60,6 +62,13 @@ pub struct Config {
     pub log_format: LogFormat,
     /// The same once more, for people.
     pub shown: Vec<Shown>,
+}
+
+/// What connections are encrypted with: files in PEM.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 /// How much is kept for one member. Above it the oldest goes.
@@ -141,11 +150,13 @@ impl Config {
         };
         let data = layers.data();
         let listen = pick!(layers, listen, Listen(ADDRESS)).0;
-        let own = Origin::of_address(listen);
+        let tls = layers.tls()?;
+        let own = Origin::of_address(scheme(tls.as_ref()), listen);
         let public_url = pick!(layers, public_url, own.clone());
         let config = Self {
             data,
             listen,
+            tls,
             public_url: (!layers.is_default()).then_some(public_url),
             metrics_listen: layers.metrics_listen(),
             trusted_proxy: pick!(layers, trusted_proxy, Vec::new()),
@@ -171,6 +182,16 @@ impl Config {
             .with_context(|| format!("`log` = `{}` is no filter; try info or debug", config.log))?;
         Ok(config)
     }
+
+    /// How it is reached where it listens itself.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        scheme(self.tls.as_ref())
+    }
+}
+
+fn scheme(tls: Option<&Tls>) -> &'static str {
+    if tls.is_some() { "https" } else { "http" }
 }
 
 struct Layers<'a> {
@@ -238,6 +259,20 @@ impl Layers<'_> {
             self.came_from("environment STATE_DIRECTORY".to_owned());
         }
         data
+    }
+
+    fn tls(&mut self) -> Result<Option<Tls>> {
+        let certificate: Option<FileName> = pick!(self, tls_certificate, Maybe(None)).0;
+        let key: Option<FileName> = pick!(self, tls_key, Maybe(None)).0;
+        match (certificate, key) {
+            (None, None) => Ok(None),
+            (Some(certificate), Some(key)) => Ok(Some(Tls {
+                certificate: certificate.0,
+                key: key.0,
+            })),
+            (Some(_), None) => bail!("`tls-certificate` needs `tls-key`, the file with its key"),
+            (None, Some(_)) => bail!("`tls-key` needs `tls-certificate`, the file it belongs to"),
+        }
     }
 
     fn metrics_listen(&mut self) -> Option<SocketAddr> {

@@ -12,6 +12,7 @@ mod line;
 mod origin;
 mod pace;
 mod slim;
+mod tls;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -30,7 +31,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -44,6 +45,7 @@ use origin::{is_allowed, is_preflight, preflight, share};
 use slim::slim;
 
 pub use counted::Tether;
+pub use tls::Tls;
 
 /// How long a request's head may take, and how long a connection may idle before one.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
@@ -128,6 +130,8 @@ pub struct Rules {
     pub is_https: bool,
     pub is_trusted_proxy: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
     pub connections_max: usize,
+    /// `None`: what comes is not encrypted, because a proxy in front does that.
+    pub tls: Option<Arc<Tls>>,
     /// How many connections were cut because they took nothing for too long.
     pub stalled: Arc<AtomicU64>,
 }
@@ -178,8 +182,7 @@ impl<R: Rooms> Front<R> {
                         continue;
                     }
                     let stream = self.counted(stream, Some(slot));
-                    self.connections
-                        .spawn(Arc::clone(&self).serve(stream, Some(peer)));
+                    self.connections.spawn(Arc::clone(&self).meet(stream, peer));
                 }
                 Err(error) => pause(&error).await,
             }
@@ -198,8 +201,9 @@ impl<R: Rooms> Front<R> {
                 Ok((stream, _)) => match stream.peer_cred() {
                     Ok(peer) if peer.uid() == owner || peer.uid() == 0 => {
                         let stream = self.counted(stream, None);
+                        let tether = stream.tether();
                         self.connections
-                            .spawn(Arc::clone(&self).serve(stream, None));
+                            .spawn(Arc::clone(&self).serve(stream, tether, None));
                     }
                     peer => tracing::warn!(?peer, "a stranger at the control socket was sent away"),
                 },
@@ -237,11 +241,25 @@ impl<R: Rooms> Front<R> {
         }
     }
 
-    async fn serve<S>(self: Arc<Self>, stream: Counted<S>, peer: Option<SocketAddr>)
+    /// Serves a connection, encrypted where there is a certificate.
+    async fn meet(self: Arc<Self>, stream: Counted<TcpStream>, peer: SocketAddr) {
+        let tether = stream.tether();
+        let Some(tls) = self.rules.tls.clone() else {
+            return self.serve(stream, tether, Some(peer)).await;
+        };
+        match tokio::time::timeout(HEAD_TIME_MAX, tls.accept(stream)).await {
+            // Every other connection's task would be larger by it.
+            Ok(Ok(stream)) => Box::pin(self.serve(stream, tether, Some(peer))).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a connection could not be encrypted"),
+            Err(_) => tracing::debug!("a connection did not come to be encrypted"),
+        }
+    }
+
+    async fn serve<S>(self: Arc<Self>, stream: S, tether: Tether, peer: Option<SocketAddr>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (front, tether) = (Arc::clone(&self), stream.tether());
+        let front = Arc::clone(&self);
         let service = service_fn(move |mut request: Request<Incoming>| {
             let front = Arc::clone(&front);
             if is_live(request.uri().path()) {

@@ -8,7 +8,7 @@
 //!                 TCP listener                       Unix socket in the data folder
 //!                       +------------------+---------------------+
 //!                                          v
-//!        front    one port: limits, origins, proxies, log, drain
+//!        front    one port: TLS, limits, origins, proxies, log, drain
 //!                  | /socket.io                    | everything else
 //!                  v                               v
 //!        live     Socket.IO                       http     poem: routes, bearer -> Actor,
@@ -65,7 +65,7 @@
 //! |---|---|---|
 //! | [`cli`] | config, domain, http (as a client), serve | hdrhistogram, clap (with config) |
 //! | [`serve`] | all | signals, the data folder, ownership of tasks |
-//! | [`front`] | none | hyper's server, origins, proxies |
+//! | [`front`] | none | hyper's server, TLS, origins, proxies |
 //! | [`fetch`] | config | the HTTPS client and its resolver |
 //! | [`http`] | config, domain | poem, poem-openapi, prometheus-client, rust-embed |
 //! | [`live`] | domain | socketioxide |

@@ -22,7 +22,7 @@ use listenfd::ListenFd;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
 
-use crate::config::{Cidr, Config, Origin};
+use crate::config::{self, Cidr, Config, Origin};
 use crate::domain::call::Running;
 use crate::domain::clock::Clock;
 use crate::domain::error::Error;
@@ -31,7 +31,7 @@ use crate::domain::metrics::Metrics;
 use crate::domain::tries::Tries;
 use crate::domain::{App, Client, backup, inbox, key, notification, password, session, setup};
 use crate::engine::{self, Engine};
-use crate::front::{Body, Front, Outcome, Refusal, Rooms, Rules, Tether};
+use crate::front::{Body, Front, Outcome, Refusal, Rooms, Rules, Tether, Tls};
 use crate::http::Http;
 use crate::http::error::Problem;
 use crate::live::{self, Live};
@@ -155,13 +155,16 @@ pub async fn start_on(
 ) -> Result<Server> {
     let app = Arc::new(app(config, engine, clock, &folder.secret()?)?);
     read_forum_keys(&app)?;
+    let tls = tls(config)?;
     let listener = listener(config.listen).await?;
     let address = listener.local_addr()?;
     let (control, owner) = control(folder)?;
 
     let public_url = match &config.public_url {
         Some(url) => url.as_str().to_owned(),
-        None => Origin::of_address(address).as_str().to_owned(),
+        None => Origin::of_address(config.scheme(), address)
+            .as_str()
+            .to_owned(),
     };
     // As many sessions as connections: one that is polled for needs none between its polls.
     let limits = live::Limits {
@@ -176,7 +179,11 @@ pub async fn start_on(
         door,
     };
     let stalled = Arc::clone(&app.metrics.stalled);
-    let front = Front::new(house, rules(config, &public_url, stalled));
+    let rules = Rules {
+        tls: tls.clone(),
+        ..rules(config, &public_url, stalled)
+    };
+    let front = Front::new(house, rules);
     let watch = match config.metrics_listen {
         Some(listen) => Some(watch::open(listen, &app).await?),
         None => None,
@@ -200,6 +207,7 @@ pub async fn start_on(
         tasks.push(listening);
         watch
     });
+    tasks.extend(tls.map(|tls| tokio::spawn(tls.keep())));
     if let Some(forum) = &app.forum {
         tasks.extend(jwks::keep(forum)?);
     }
@@ -308,6 +316,13 @@ fn control(folder: &Folder) -> Result<(UnixListener, u32)> {
     Ok((listener, owner))
 }
 
+/// What connections are encrypted with, where this server does that itself.
+fn tls(config: &Config) -> Result<Option<Arc<Tls>>> {
+    let open = |files: &config::Tls| Tls::open(&files.certificate, &files.key);
+    let opened = config.tls.as_ref().map(open).transpose();
+    opened.map_err(anyhow::Error::msg)
+}
+
 fn rules(config: &Config, public_url: &str, stalled: Arc<AtomicU64>) -> Rules {
     let origins = (!config.allow_origin.is_empty()).then(|| {
         let listed = config
@@ -325,6 +340,7 @@ fn rules(config: &Config, public_url: &str, stalled: Arc<AtomicU64>) -> Rules {
             proxies.iter().any(|block| block.contains(address))
         }),
         connections_max: config.connections_max,
+        tls: None,
         stalled,
     }
 }

@@ -49,8 +49,9 @@ fn greet(config: &Config, server: &serve::Server) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "Bellrope {} listens on http://{}",
+        "Bellrope {} listens on {}://{}",
         env!("CARGO_PKG_VERSION"),
+        config.scheme(),
         server.address
     )?;
     if let Some(token) = &server.setup_token {

@@ -24,7 +24,15 @@ pub struct Settings {
     #[arg(long, env = "BELLROPE_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
     pub metrics_listen: Option<Maybe<Listen>>,
 
-    /// Where members reach this server, for links and for its own pages' origin [default: http://LISTEN]
+    /// A file with the certificate, and those that vouch for it below it, in PEM; read again when it changes
+    #[arg(long, env = "BELLROPE_TLS_CERTIFICATE", value_name = "FILE")]
+    pub tls_certificate: Option<Maybe<FileName>>,
+
+    /// A file with the certificate's private key, in PEM
+    #[arg(long, env = "BELLROPE_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<Maybe<FileName>>,
+
+    /// Where members reach this server, for links and for its own pages' origin [default: http(s)://LISTEN]
     #[arg(long, env = "BELLROPE_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<Origin>,
 

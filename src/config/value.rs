@@ -15,8 +15,8 @@ pub struct Origin(String);
 impl Origin {
     /// The origin of a server that is reached where it listens.
     #[must_use]
-    pub fn of_address(address: SocketAddr) -> Self {
-        Self(format!("http://{address}"))
+    pub fn of_address(scheme: &str, address: SocketAddr) -> Self {
+        Self(format!("{scheme}://{address}"))
     }
 
     #[must_use]

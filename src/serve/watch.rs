@@ -42,6 +42,7 @@ pub async fn open(
         is_https: false,
         is_trusted_proxy: Box::new(|_| false),
         connections_max: CONNECTIONS_MAX,
+        tls: None,
         stalled: Arc::default(),
     };
     let watch = Front::new(Watch(Http::for_operators(Arc::clone(app))), rules);

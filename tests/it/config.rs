@@ -72,7 +72,13 @@ impl Given {
 }
 
 /// Settings that do not stand alone, or name a file: `forum_settings.rs` has their stories.
-const APART: [&str; 3] = ["forum-jwks", "forum-key", "forum-secret"];
+const APART: [&str; 5] = [
+    "forum-jwks",
+    "forum-key",
+    "forum-secret",
+    "tls-certificate",
+    "tls-key",
+];
 
 /// Each setting, its default, and three other values: in the file, in the environment, as flags.
 fn settings() -> [(&'static str, Value, [&'static str; 3]); 26] {

@@ -17,7 +17,7 @@ const ROOMS: [(&str, &[&str], &[&str]); 9] = [
         ],
         &["sd_notify", "listenfd"],
     ),
-    ("front", &[], &["hyper_util"]),
+    ("front", &[], &["hyper_util", "tokio_rustls"]),
     ("fetch", &["config"], &["reqwest", "hickory_resolver"]),
     (
         "http",

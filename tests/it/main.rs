@@ -69,6 +69,7 @@ mod slow;
 mod socket;
 mod stop;
 mod store;
+mod tls;
 mod tokens;
 mod user;
 mod watchdog;

@@ -176,7 +176,7 @@ impl Process {
         let mut out = BufReader::new(child.stdout.take().expect("its stdout"));
         let mut greeting = String::new();
         out.read_line(&mut greeting).expect("a line");
-        let address = greeting.trim().rsplit("http://").next();
+        let address = greeting.trim().rsplit("://").next();
         let Some(address) = address.and_then(|address| address.parse().ok()) else {
             let _ = out.read_to_string(&mut greeting);
             let _ = child.wait();

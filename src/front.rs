@@ -346,6 +346,13 @@ impl<R: Rooms> Front<R> {
         }
     }
 
+    /// How many connections members have open.
+    pub fn connections(&self) -> usize {
+        let taken = self.rules.connections_max - self.slots.available_permits();
+        // The listener holds a slot for whoever comes next.
+        taken.saturating_sub(1)
+    }
+
     /// No new connection, and no new request on an old one. What is being answered goes on.
     pub fn stop(&self) {
         self.stop.cancel();

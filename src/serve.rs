@@ -26,7 +26,7 @@ use crate::domain::call::Running;
 use crate::domain::clock::Clock;
 use crate::domain::error::Error;
 use crate::domain::forum::Forum;
-use crate::domain::metrics::Metrics;
+use crate::domain::metrics::{Connections, Metrics};
 use crate::domain::tries::Tries;
 use crate::domain::{App, Client, backup, inbox, key, notification, password, session, setup};
 use crate::engine::{self, Engine};
@@ -176,6 +176,11 @@ pub async fn start_on(
     };
     let stalled = Arc::clone(&app.metrics.stalled);
     let front = Front::new(house, rules(config, &public_url, stalled));
+    let (asked, max) = (Arc::downgrade(&front), config.connections_max);
+    app.metrics.ask_connections(move || {
+        let open = asked.upgrade().map_or(0, |front| front.connections());
+        Connections { open, max }
+    });
     let watch = match config.metrics_listen {
         Some(listen) => Some(watch::open(listen, &app).await?),
         None => None,

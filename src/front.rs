@@ -262,7 +262,9 @@ impl<R: Rooms> Front<R> {
             .spawn(async move { front.handle(request, peer).await });
         answer.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a request panicked");
-            self.rooms.refuse(Refusal::Broken)
+            let response = self.rooms.refuse(Refusal::Broken);
+            self.rooms.answered(&response);
+            response
         })
     }
 

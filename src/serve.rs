@@ -181,12 +181,12 @@ pub async fn start_on(
         let open = asked.upgrade().map_or(0, |front| front.connections());
         Connections { open, max }
     });
+    let setup_token = setup::offer(&app).await?;
+    let resumed = notification::resume(Arc::clone(&app)).await?;
     let watch = match config.metrics_listen {
         Some(listen) => Some(watch::open(listen, &app).await?),
         None => None,
     };
-    let setup_token = setup::offer(&app).await?;
-    let resumed = notification::resume(Arc::clone(&app)).await?;
     let mut tasks = vec![
         tokio::spawn(live.clone().push(app.bus.subscribe())),
         tokio::spawn(live.clone().expire()),
@@ -247,10 +247,13 @@ impl Server {
         {
             tracing::warn!("some sockets did not read that they were closed");
         }
-        if tokio::time::timeout(DRAIN_TIME_MAX, self.front.drained())
-            .await
-            .is_err()
-        {
+        let drained = async {
+            self.front.drained().await;
+            if let Some(watch) = &self.watch {
+                watch.drained().await;
+            }
+        };
+        if tokio::time::timeout(DRAIN_TIME_MAX, drained).await.is_err() {
             tracing::warn!("some requests did not finish in time");
         }
         self.app.store.close().await;

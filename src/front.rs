@@ -302,7 +302,9 @@ impl<R: Rooms> Front<R> {
             .spawn(async move { front.handle(request, peer).await });
         answer.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a request panicked");
-            self.rooms.refuse(Refusal::Broken)
+            let response = self.rooms.refuse(Refusal::Broken);
+            self.rooms.answered(&response);
+            response
         })
     }
 
@@ -384,6 +386,13 @@ impl<R: Rooms> Front<R> {
             Ok(Err(refusal)) => self.rooms.refuse(refusal),
             Err(_) => self.rooms.refuse(Refusal::TooSlow),
         }
+    }
+
+    /// How many connections members have open.
+    pub fn connections(&self) -> usize {
+        let taken = self.rules.connections_max - self.slots.available_permits();
+        // The listener holds a slot for whoever comes next.
+        taken.saturating_sub(1)
     }
 
     /// No new connection, and no new request on an old one. What is being answered goes on.

@@ -27,7 +27,7 @@ use crate::domain::call::Running;
 use crate::domain::clock::Clock;
 use crate::domain::error::Error;
 use crate::domain::forum::Forum;
-use crate::domain::metrics::Metrics;
+use crate::domain::metrics::{Connections, Metrics};
 use crate::domain::tries::Tries;
 use crate::domain::{App, Client, backup, inbox, key, notification, password, session, setup};
 use crate::engine::{self, Engine};
@@ -184,12 +184,17 @@ pub async fn start_on(
         ..rules(config, &public_url, stalled)
     };
     let front = Front::new(house, rules);
+    let (asked, max) = (Arc::downgrade(&front), config.connections_max);
+    app.metrics.ask_connections(move || {
+        let open = asked.upgrade().map_or(0, |front| front.connections());
+        Connections { open, max }
+    });
+    let setup_token = setup::offer(&app).await?;
+    let resumed = notification::resume(Arc::clone(&app)).await?;
     let watch = match config.metrics_listen {
         Some(listen) => Some(watch::open(listen, &app).await?),
         None => None,
     };
-    let setup_token = setup::offer(&app).await?;
-    let resumed = notification::resume(Arc::clone(&app)).await?;
     let mut tasks = vec![
         tokio::spawn(live.clone().push(app.bus.subscribe())),
         tokio::spawn(live.clone().expire()),
@@ -259,10 +264,13 @@ impl Server {
         {
             tracing::warn!("some sockets did not read that they were closed");
         }
-        if tokio::time::timeout(DRAIN_TIME_MAX, self.front.drained())
-            .await
-            .is_err()
-        {
+        let drained = async {
+            self.front.drained().await;
+            if let Some(watch) = &self.watch {
+                watch.drained().await;
+            }
+        };
+        if tokio::time::timeout(DRAIN_TIME_MAX, drained).await.is_err() {
             tracing::warn!("some requests did not finish in time");
         }
         self.app.store.close().await;

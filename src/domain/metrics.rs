@@ -3,8 +3,8 @@
 
 mod process;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -166,8 +166,15 @@ pub struct Census {
     pub sessions: usize,
 }
 
+/// Of the network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Connections {
+    pub open: usize,
+    pub max: usize,
+}
+
 /// The meters of what happens outside of the store.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Metrics {
     began_at: Timestamp,
     pub publishes: Tally,
@@ -182,6 +189,8 @@ pub struct Metrics {
     pub overflowed: Tally,
     /// Connections that took nothing for too long. The front counts them, which knows no meters.
     pub stalled: Arc<AtomicU64>,
+    /// Asks the front. Nothing before there is one.
+    connections: OnceLock<Box<dyn Fn() -> Connections + Send + Sync>>,
     /// From 1xx to 5xx.
     answers: [Tally; 5],
     refusals: [Tally; CODES.len()],
@@ -194,6 +203,12 @@ impl Metrics {
             began_at,
             ..Self::default()
         }
+    }
+
+    /// From now on it is known whom to ask for connections.
+    pub fn ask_connections(&self, ask: impl Fn() -> Connections + Send + Sync + 'static) {
+        // A server has one front.
+        let _ = self.connections.set(Box::new(ask));
     }
 
     /// A request was answered with this status and, where it was refused, this code.
@@ -252,6 +267,7 @@ pub struct Snapshot {
     pub answers: [u64; 5],
     /// Every code, and how often it was the reason.
     pub refusals: Vec<(&'static str, u64)>,
+    pub connections: Connections,
     pub here: Census,
     /// Whether the store takes writes.
     pub is_ready: bool,
@@ -295,6 +311,10 @@ pub async fn snapshot(app: &App) -> Snapshot {
         refusals: refusals
             .map(|(code, tally)| (*code, tally.count()))
             .collect(),
+        connections: meters
+            .connections
+            .get()
+            .map_or_else(Connections::default, |ask| ask()),
         here: app.bus.census(),
         is_ready: app.store.ready().await.is_ok(),
         store: app.store.pulse(),

@@ -137,6 +137,16 @@ fn here(now: &Snapshot, to: &mut Sheet<'_>) -> fmt::Result {
         "Sessions of Socket.IO open, those without a socket yet included",
         now.here.sessions,
     )?;
+    to.gauge(
+        "bellrope_connections",
+        "TCP connections that members and the forum have open",
+        now.connections.open,
+    )?;
+    to.gauge(
+        "bellrope_connections_max",
+        "How many there may be; above it new ones wait",
+        now.connections.max,
+    )?;
     to.counters(
         "bellrope_slow_cut",
         "Sockets and connections closed because they did not keep up, by what was full",

@@ -17,7 +17,7 @@ use crate::domain::event::{EndReason, Event};
 const RETRY_EVERY: Duration = Duration::from_millis(100);
 
 /// Emits what happened to one member, in order, to whom it concerns, and to nobody else. Says how
-/// many sockets were told, each event once.
+/// often a socket was told something.
 pub fn tell(sockets: &BroadcastOperators, here: &Here, events: &[&Event]) -> u64 {
     let mut told = 0;
     let Some(first) = events.first() else {

@@ -71,7 +71,7 @@ impl Given {
     }
 }
 
-/// Settings that do not stand alone, or name a file: `forum_settings.rs` has their stories.
+/// Settings that do not stand alone, or name a file: `forum_settings.rs` and `tls.rs` have their stories.
 const APART: [&str; 5] = [
     "forum-jwks",
     "forum-key",

@@ -188,4 +188,6 @@ async fn a_socket_that_does_not_keep_up_is_closed_and_has_no_hole_before() {
     );
     let expected: Vec<u64> = (first + 1..).take(ages.len()).collect();
     assert_eq!(ages, expected, "no hole before it was closed");
+    let cut = "bellrope_slow_cut_total{why=\"socket_buffer\"} 1";
+    assert!(world.key(&["presence"]).await.sees(&world, cut).await);
 }

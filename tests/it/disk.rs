@@ -180,6 +180,9 @@ async fn a_full_disk_is_told_by_its_code_and_readers_go_on_until_there_is_room()
     assert_eq!(ann.add_age(&world).await, 1);
     assert_eq!(socket.next().await, message(1));
 
+    let watcher = world.key(&["presence"]).await;
+    assert!(watcher.sees(&world, "bellrope_store_ready 1").await);
+
     disk.set(Some(Fault::full()));
     let insert = world.request(Method::GET, "/api/insert");
     let insert = Answer::of(insert.bearer_auth(&ann.token)).await;
@@ -199,6 +202,7 @@ async fn a_full_disk_is_told_by_its_code_and_readers_go_on_until_there_is_room()
     );
     let alive = world.ask(Method::GET, "/healthz", None).await;
     alive.expect_status(StatusCode::OK);
+    assert!(watcher.sees(&world, "bellrope_store_ready 0").await);
     // Reads go on, and nobody was told of what was not kept.
     assert_eq!(ann.age(&world).await, 1);
     let body = json!({ "username": "ann", "password": PASSWORD });

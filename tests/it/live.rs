@@ -159,6 +159,8 @@ async fn a_reader_that_stops_reading_is_cut() {
         assert!(began.elapsed().as_secs() < 40, "it is still open");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
+    let cut = "bellrope_slow_cut_total{why=\"write_stalled\"} 1";
+    assert!(key.sees(&world, cut).await, "it is not counted");
 }
 
 /// What does not fit into an answer to a poll is forgotten when the client upgrades, so all fits.

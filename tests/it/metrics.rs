@@ -8,12 +8,12 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use bellrope::config::{Every, Listen, Maybe, Settings};
+use bellrope::config::{Count, Every, Listen, Maybe, Settings};
 use bellrope::domain::error::CODES;
 use reqwest::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::socket::{Socket, message};
+use crate::socket::{Heard, Socket, message};
 use crate::world::{Answer, PASSWORD, SOON, World};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -317,4 +317,134 @@ fn every_code_of_a_refusal_is_counted() {
     let codes = codes.split("=> \"").skip(1);
     let codes: BTreeSet<_> = codes.filter_map(|rest| rest.split('"').next()).collect();
     assert_eq!(codes, CODES.into_iter().collect());
+}
+
+/// Metrics that a query names, each with what it wants of its labels.
+fn asked(query: &str) -> Vec<(String, Vec<String>)> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut asked = Vec::new();
+    for (at, _) in query.match_indices(['b', 'p']) {
+        let (before, rest) = query.split_at(at);
+        let is_ours = rest.starts_with("bellrope_") || rest.starts_with("process_");
+        if !is_ours || before.ends_with(is_part) {
+            continue;
+        }
+        let (name, rest) = rest.split_at(rest.find(|c| !is_part(c)).unwrap_or(rest.len()));
+        let labels = rest
+            .strip_prefix('{')
+            .and_then(|rest| rest.split('}').next());
+        let labels = labels.into_iter().flat_map(|labels| labels.split(','));
+        // Who was scraped is for Prometheus to know.
+        let ours =
+            labels.filter(|label| !label.starts_with("instance") && !label.starts_with("job"));
+        asked.push((name.to_owned(), ours.map(str::to_owned).collect()));
+    }
+    asked
+}
+
+fn shipped(name: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join("packaging").join(name)).expect("a shipped file")
+}
+
+#[tokio::test]
+async fn alerts_and_dashboard_ask_for_what_is_there() {
+    let world = world().await;
+    let _sockets = story(&world).await;
+    let backup = "bellrope_backup_last_success_timestamp_seconds";
+    let began = Instant::now();
+    let scrape = loop {
+        let scrape = Scrape::of(&world).await;
+        if scrape.samples.contains_key(backup) {
+            break scrape;
+        }
+        assert!(began.elapsed() < SOON, "no backup was made");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let mut used = BTreeSet::new();
+    for file in ["prometheus/alerts.yml", "grafana/bellrope.json"] {
+        // As JSON writes what is between quotes.
+        let text = shipped(file).replace("\\\"", "\"");
+        let asked = asked(&text);
+        assert!(asked.len() > 15, "{file}: {asked:?}");
+        for (name, labels) in asked {
+            let mut samples = scrape.samples.keys().filter(|sample| {
+                let (known, with) = sample.split_once('{').unwrap_or((sample, ""));
+                known == name && labels.iter().all(|label| with.contains(label.as_str()))
+            });
+            assert!(
+                samples.next().is_some(),
+                "{file}: no {name} with {labels:?}"
+            );
+            used.insert(name);
+        }
+    }
+    // What nobody looks at need not be counted.
+    for name in scrape.kinds.keys() {
+        let is_used = used.iter().any(|used| used.starts_with(name));
+        assert!(is_used, "no alert and no panel asks for {name}");
+    }
+}
+
+#[test]
+fn each_alert_says_what_to_do() {
+    let text = shipped("prometheus/alerts.yml");
+    let alerts: Vec<&str> = text.split("- alert: ").skip(1).collect();
+    assert!(alerts.len() > 10);
+    for alert in alerts {
+        for part in ["expr:", "severity: ", "summary: \"", "description: >-"] {
+            assert!(alert.contains(part), "no {part} in {alert}");
+        }
+    }
+    assert!(shipped("prometheus/prometheus.yml").contains("- alerts.yml"));
+}
+
+#[test]
+fn each_panel_has_a_unit_and_says_what_it_shows() {
+    let board: Value = serde_json::from_str(&shipped("grafana/bellrope.json")).expect("JSON");
+    let panels = board["panels"].as_array().expect("panels");
+    assert!(panels.len() >= 12);
+    let mut places = BTreeSet::new();
+    for panel in panels {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let title = text(&panel["title"]);
+        assert!(text(&panel["description"]).len() > 20, "{title}");
+        assert_ne!(
+            text(&panel["fieldConfig"]["defaults"]["unit"]),
+            "",
+            "{title}"
+        );
+        let place = ["x", "y"].map(|axis| panel["gridPos"][axis].as_u64());
+        assert!(places.insert(place), "{title} lies on another");
+        for target in panel["targets"].as_array().expect("queries") {
+            assert!(!asked(&text(&target["expr"])).is_empty(), "{title}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn connections_are_asked_and_a_socket_that_is_refused_is_counted() {
+    let world = World::with(Settings {
+        metrics_listen: Some(Maybe(Some(Listen("127.0.0.1:0".parse().expect("one"))))),
+        connections_max: Some(Count(7)),
+        ..Settings::default()
+    })
+    .await;
+    let ann = world.account("ann").await;
+    let open = Scrape::of(&world).await.value("bellrope_connections");
+    let socket = Socket::open(&world, &ann.token).await;
+    let scrape = Scrape::of(&world).await;
+    assert_eq!(scrape.value("bellrope_connections"), open + 1.0);
+    assert_eq!(scrape.value("bellrope_connections_max"), 7.0);
+    drop(socket);
+    until(&world, "bellrope_connections", open).await;
+    let refused = Socket::connect(&world, json!({ "token": "no token" }))
+        .await
+        .next()
+        .await;
+    assert!(matches!(refused, Heard::Refused(_)), "{refused:?}");
+    let scrape = Scrape::of(&world).await;
+    assert_eq!(
+        scrape.value("bellrope_refusals_total{code=\"token_invalid\"}"),
+        1.0
+    );
 }

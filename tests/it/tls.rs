@@ -1,4 +1,4 @@
-//! TLS by certificate files: HTTP and `WebSocket`s go through it, a renewed certificate is taken while
+//! TLS by certificate files: HTTP and sockets go through it, a renewed certificate is taken while
 //! the server runs, a wrong one is told of and never taken.
 
 use std::fs;

@@ -313,6 +313,13 @@ impl Login {
         Answer::of(request.json(&body)).await
     }
 
+    /// Whether the metrics say this; it has to be an API key.
+    pub async fn sees(&self, world: &World, sample: &str) -> bool {
+        let scrape = self.get(world, "/metrics").await;
+        scrape.expect_status(StatusCode::OK);
+        scrape.text.lines().any(|line| line == sample)
+    }
+
     /// Publishes this, or what it leaves out from a plain notification, and returns the receipt.
     pub async fn publish(&self, world: &World, said: Value) -> Value {
         let answer = self.post(world, "/api/v1/notifications", draft(said)).await;

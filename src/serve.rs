@@ -33,7 +33,8 @@ use crate::http::Http;
 use crate::http::error::Problem;
 use crate::live::{self, Live};
 
-pub use folder::Folder;
+pub use folder::{Folder, SECRET_BYTES_MIN};
+pub use schedule::newest_backup;
 
 /// How long the sockets may take to hear that it is over, those that stopped reading included.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(4);
@@ -120,6 +121,15 @@ pub fn open(folder: &Folder, config: &Config) -> Result<Engine> {
 /// When they do not fit, or somebody has it open.
 pub fn check_pages(folder: &Folder) -> Result<()> {
     engine::check_pages(&folder.database()?)
+}
+
+/// Looks at a folder's database without changing it: the version of its format, and `None` when it
+/// was not closed and is put in order by the next start.
+///
+/// # Errors
+/// When it is in use, damaged, or was written by a newer program.
+pub fn glance(folder: &Folder) -> Result<Option<u32>> {
+    engine::glance(&folder.file())
 }
 
 /// Makes the folder's database as small as it can be; its bytes before and after.

@@ -31,9 +31,7 @@ const DRAFT: &str = ".bellrope-draft-";
 pub async fn keep(app: Arc<App>, data: Folder, settings: Backups) {
     let Some(every) = settings.every else { return };
     let every = SignedDuration::try_from(every).unwrap_or(SignedDuration::MAX);
-    let folder = settings
-        .folder
-        .unwrap_or_else(|| data.path().join("backups"));
+    let folder = kept_in(&settings, &data);
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut due = next(&folder, every, app.clock.now());
@@ -60,6 +58,18 @@ pub async fn keep(app: Arc<App>, data: Folder, settings: Backups) {
             }
         }
     }
+}
+
+fn kept_in(settings: &Backups, data: &Folder) -> PathBuf {
+    let folder = settings.folder.clone();
+    folder.unwrap_or_else(|| data.path().join("backups"))
+}
+
+/// When the newest one was made, if there is one.
+#[must_use]
+pub fn newest_backup(settings: &Backups, data: &Folder) -> Option<Timestamp> {
+    let made = made(&kept_in(settings, data)).unwrap_or_default();
+    made.into_iter().map(|(at, _)| at).max()
 }
 
 /// When the next one is due: at once, unless there is one.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 const ROOMS: [(&str, &[&str], &[&str]); 9] = [
     (
         "cli",
-        &["config", "domain", "http", "serve"],
-        &["hdrhistogram"],
+        &["config", "domain", "fetch", "http", "serve"],
+        &["hdrhistogram", "simple_asn1"],
     ),
     (
         "serve",

@@ -30,7 +30,8 @@ pub struct Options {
     /// Where members reach it [default: the setting public-url]
     #[arg(value_name = "PUBLIC-URL")]
     public: Option<Url>,
-    /// Hold the long poll and the WebSocket for 70 s, which finds a proxy that cuts what is quiet
+    /// Hold the long poll and the WebSocket for 70 s instead of 3 s, which finds a proxy that cuts what
+    /// is quiet
     #[arg(long)]
     patient: bool,
     /// As JSON: a list of {check, status, detail, advice}
@@ -94,7 +95,7 @@ impl Finding {
 /// When a check failed.
 pub async fn run(config: Result<Config>, options: Options) -> Result<()> {
     let mut found = Found::new();
-    let mut config = match config {
+    let config = match config {
         Ok(config) => {
             found.extend(ground::settings(&config));
             Some(config)
@@ -126,7 +127,7 @@ pub async fn run(config: Result<Config>, options: Options) -> Result<()> {
             } else {
                 HOLD_TIME
             };
-            found.extend(public::look(public, config.take().as_ref(), hold).await);
+            found.extend(public::look(public, config.as_ref(), hold).await);
         }
         None => found.push(Finding::note(
             "address",

@@ -38,7 +38,7 @@ pub struct Question<'a> {
 
 #[derive(Debug)]
 pub enum Payload {
-    Text(&'static str),
+    Text(String),
     /// So many bytes are announced, and none comes.
     Announced(usize),
 }

@@ -21,6 +21,13 @@ const OPEN_TIME_MAX: Duration = Duration::from_secs(6);
 const BYE_TIME_MAX: Duration = Duration::from_secs(1);
 /// Bytes read of a WebSocket at a time.
 const READ_BYTES: usize = 4 << 10;
+/// What Engine.IO and Socket.IO say: a ping, its answer, the end, and who is there (nobody); and
+/// what stands between the packets of one poll.
+const PING: &str = "2";
+const PONG: &str = "3";
+const CLOSE: &str = "1";
+const CONNECT: &str = "40";
+const SEPARATOR: char = '\x1e';
 const UPGRADE: [(&str, &str); 4] = [
     ("connection", "Upgrade"),
     ("upgrade", "websocket"),
@@ -59,7 +66,7 @@ pub async fn polling(way: &Way<'_>) -> Finding {
     }
     let held = hold_poll(way, &poll).await;
     // It goes as a client does. The server would find out by itself.
-    let _ = tokio::time::timeout(BYE_TIME_MAX, way.ask(post(way, &poll, "1"))).await;
+    let _ = tokio::time::timeout(BYE_TIME_MAX, way.ask(post(way, &poll, CLOSE))).await;
     match held {
         Ok(()) => Finding::ok(
             check,
@@ -87,48 +94,60 @@ async fn open_poll(way: &Way<'_>) -> Result<(String, Duration)> {
     let Some(session) = handshake["sid"].as_str() else {
         bail!("the handshake was answered with something else");
     };
-    let poll = format!("{POLLING}&sid={}", crate::cli::encoded(session));
+    let path = format!("{POLLING}&sid={}", crate::cli::encoded(session));
     let began = Instant::now();
-    asked(way, post(way, &poll, "40")).await?;
-    let mut said = String::new();
-    while !said.contains("hello") {
-        said = asked(way, way.get(&poll, &[])).await?;
-        ensure!(
-            !said.starts_with("44") && !said.starts_with('1'),
-            "the session was refused: {said}"
-        );
-    }
-    Ok((poll, began.elapsed()))
-}
-
-/// Waits, answering pings, until it was long enough; else when it was cut, and how.
-async fn hold_poll(way: &Way<'_>, poll: &str) -> Result<(), (Duration, String)> {
-    let began = Instant::now();
+    asked(way, post(way, &path, CONNECT)).await?;
     loop {
-        let left = way.hold.saturating_sub(began.elapsed());
-        if left.is_zero() {
-            return Ok(());
-        }
-        let waited = tokio::time::timeout(left, way.probe.ask(way.get(poll, &[]))).await;
-        let cut = |why: String| Err((began.elapsed(), why));
-        match waited {
-            Err(_) => return Ok(()),
-            Ok(Err(error)) => return cut(cause(&error)),
-            Ok(Ok(seen)) if !seen.status.is_success() => return cut(seen.status.to_string()),
-            Ok(Ok(seen)) if seen.body == b"2" => {
-                if let Err(error) = asked(way, post(way, poll, "3")).await {
-                    return cut(error.to_string());
-                }
+        for packet in poll(way, &path).await? {
+            if is_in(&packet)? {
+                return Ok((path, began.elapsed()));
             }
-            Ok(Ok(_)) => {}
         }
     }
 }
 
-fn post<'q>(way: &Way<'_>, poll: &str, packet: &'static str) -> Question<'q> {
+/// Waits until it was long enough; else when it was cut, and how.
+async fn hold_poll(way: &Way<'_>, path: &str) -> Result<(), (Duration, anyhow::Error)> {
+    let began = Instant::now();
+    let polls = async {
+        loop {
+            if let Err(error) = poll(way, path).await {
+                return error;
+            }
+        }
+    };
+    let held = tokio::time::timeout(way.hold, polls).await;
+    held.map_or(Ok(()), |cut| Err((began.elapsed(), cut)))
+}
+
+/// The packets of one poll. A ping is answered.
+async fn poll(way: &Way<'_>, path: &str) -> Result<Vec<String>> {
+    let seen = way.probe.ask(way.get(path, &[])).await;
+    let seen = seen.map_err(|error| anyhow!(cause(&error)))?;
+    ensure!(seen.status.is_success(), "{}", seen.status);
+    let said = String::from_utf8_lossy(&seen.body).into_owned();
+    let packets: Vec<String> = said.split(SEPARATOR).map(str::to_owned).collect();
+    if packets.iter().any(|packet| packet == PING) {
+        asked(way, post(way, path, PONG)).await?;
+    }
+    Ok(packets)
+}
+
+/// Whether the server has said `hello`.
+fn is_in(packet: &str) -> Result<bool> {
+    if let Some(refusal) = packet.strip_prefix("44") {
+        let refusal: Value = serde_json::from_str(refusal).unwrap_or_default();
+        let why = refusal["message"].as_str().unwrap_or("without a word");
+        bail!("the server refuses: {why}");
+    }
+    ensure!(packet != CLOSE, "the server closed it");
+    Ok(packet.contains("hello"))
+}
+
+fn post<'q>(way: &Way<'_>, poll: &str, packet: &str) -> Question<'q> {
     Question {
         method: Method::POST,
-        body: Payload::Text(packet),
+        body: Payload::Text(packet.to_owned()),
         ..way.get(poll, &[("content-type", "text/plain;charset=UTF-8")])
     }
 }
@@ -228,26 +247,20 @@ struct Socket {
 }
 
 impl Socket {
-    /// Says who it is, which is nobody, and waits for `hello`.
+    /// Says that it is there, and waits for `hello`.
     async fn greet(&mut self) -> Result<()> {
         let opened = self.next().await?;
         ensure!(opened.starts_with('0'), "the server opened with `{opened}`");
-        self.send("40").await?;
-        while !self.next().await?.contains("hello") {}
+        self.send(CONNECT).await?;
+        while !is_in(&self.next().await?)? {}
         Ok(())
     }
 
-    /// Answers pings until it ends, and says why it did.
+    /// Listens until it ends, and says why it did.
     async fn hold(&mut self) -> anyhow::Error {
         loop {
-            match self.next().await {
-                Ok(packet) if packet == "2" => {
-                    if let Err(error) = self.send("3").await {
-                        return error;
-                    }
-                }
-                Ok(_) => {}
-                Err(error) => return error,
+            if let Err(error) = self.next().await {
+                return error;
             }
         }
     }
@@ -259,6 +272,7 @@ impl Socket {
         Ok(self.stream.flush().await?)
     }
 
+    /// The next packet that is no ping; a ping is answered.
     async fn next(&mut self) -> Result<String> {
         loop {
             if let Some(frame) = frame::first(&self.unread).map_err(anyhow::Error::msg)? {
@@ -266,10 +280,12 @@ impl Socket {
                 let packet = String::from_utf8_lossy(frame.payload).into_owned();
                 self.unread.drain(..size);
                 match kind {
+                    Kind::Text if packet == PING => self.send(PONG).await?,
                     Kind::Text => return Ok(packet),
                     Kind::Close => bail!("the server closed it"),
-                    Kind::Ping | Kind::Other => continue,
+                    Kind::Ping | Kind::Other => {}
                 }
+                continue;
             }
             let mut bytes = [0; READ_BYTES];
             let read = self.stream.read(&mut bytes).await?;

@@ -45,7 +45,7 @@ impl Way<'_> {
             method: Method::GET,
             url: self.url(path),
             headers,
-            body: Payload::Text(""),
+            body: Payload::Text(String::new()),
         }
     }
 
@@ -279,6 +279,10 @@ fn headers(way: &Way<'_>, seen: &Seen) -> Finding {
 
 /// Whether nothing stands between us and the server of these settings.
 pub fn is_direct(way: &Way<'_>, peer: Option<SocketAddr>) -> bool {
-    let listens = way.config.map(|config| config.listen);
-    listens.is_some() && listens == peer
+    let listen = way.config.map(|config| config.listen);
+    let (Some(listen), Some(peer)) = (listen, peer) else {
+        return false;
+    };
+    let is_everywhere = listen.ip().is_unspecified() && peer.ip().is_loopback();
+    listen == peer || is_everywhere && listen.port() == peer.port()
 }

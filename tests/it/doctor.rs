@@ -3,16 +3,19 @@
 mod nginx;
 
 use std::fs::{self, File, Permissions};
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use redb::{Database, TableDefinition};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::process::{Process, Ran, add, bellrope, run};
+use crate::world::SOON;
 use nginx::{Nginx, certificate, changed, free_port, packaged, with_tls};
 
 const FORUM: &str = "https://forum.example";
@@ -512,6 +515,78 @@ fn an_nginx_that_cuts_what_waits_is_found() {
         "proxy_read_timeout 75s;",
     );
     found.expect_no_other(&["polling", "websocket"]);
+}
+
+#[test]
+fn headers_that_are_taken_away_or_doubled_are_found() {
+    let place = Place::new();
+    for (line, words) in [
+        (
+            "proxy_hide_header Content-Security-Policy;",
+            "takes away content-security-policy",
+        ),
+        (
+            "add_header Content-Security-Policy none;",
+            "content-security-policy comes twice",
+        ),
+    ] {
+        let line = format!("server_name 127.0.0.1; {line}");
+        let found = place.through(|settings| changed(settings, "server_name 127.0.0.1;", &line));
+        found.expect("headers", "warning", words, "the proxy's");
+        found.expect_no_other(&["headers"]);
+    }
+}
+
+/// Whatever does not answer, it ends in time.
+#[test]
+fn what_never_answers_is_not_waited_for() {
+    let place = Place::new();
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent = silent.local_addr().map(|address| (silent, address));
+    let (_held, silent) = silent.expect("its address");
+    let began = Instant::now();
+    let found = place.doctor(&[&format!("http://{silent}")]);
+    found.expect("address", "failed", "no answer within 5 s", "firewall");
+
+    let location =
+        format!("location /socket.io/ {{ proxy_pass http://{silent}; }} location /none/ {{");
+    let found = place.through(|settings| changed(settings, "location /socket.io/ {", &location));
+    found.expect("polling", "failed", "does not work", "");
+    found.expect("websocket", "failed", "is not answered", "");
+    found.expect_no_other(&["polling", "websocket"]);
+    assert!(began.elapsed() < 2 * SOON, "{:?}", began.elapsed());
+}
+
+#[test]
+fn another_version_and_another_time_are_found() {
+    let place = Place::new();
+    let old = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", old.local_addr().expect("its address"));
+    // It answers everybody the same, until the test is over.
+    std::thread::spawn(move || {
+        let body = r#"{"registration":"closed","version":"0.0.9"}"#;
+        let date = "Wed, 01 Jan 2020 00:00:00 GMT";
+        let length = body.len();
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nDate: {date}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        for stream in old.incoming().flatten() {
+            let mut stream = stream;
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    let found = place.doctor(&[&url]);
+    found.expect(
+        "bellrope",
+        "note",
+        "Bellrope 0.0.9 answers",
+        "start the service anew",
+    );
+    found.expect("clock", "warning", "behind this machine's", "NTP");
+    found.expect("addresses", "note", "does not say", "this version");
+    found.expect("websocket", "failed", "answered with 200", "Upgrade");
 }
 
 #[test]

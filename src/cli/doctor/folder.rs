@@ -5,13 +5,14 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use rustix::fs::statvfs;
 use rustix::process::geteuid;
 
 use super::ground::Server;
 use super::{Config, Finding, Folder, Found};
 use crate::cli::check::size;
+use crate::domain::clock::Clock;
 use crate::serve::{SECRET_BYTES_MIN, glance, newest_backup};
 
 /// Room a server should have left besides a copy of its database: days of a busy forum.
@@ -247,7 +248,7 @@ fn backups(config: &Config, folder: &Folder, server: Option<&Server>) -> Finding
             "the first is made when the server starts; if it runs, its log says why there is none";
         return Finding::warning("backups", "there is no backup yet", advice);
     };
-    let age = Timestamp::now().duration_since(newest);
+    let age = Clock::default().now().duration_since(newest);
     let detail = format!(
         "the newest backup is {:#} old",
         SignedDuration::from_secs(age.as_secs())

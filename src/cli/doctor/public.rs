@@ -1,14 +1,14 @@
 //! The way members come: the name, TLS, whether it is this Bellrope that answers, and its headers.
 
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use hyper::{Method, StatusCode};
-use jiff::Timestamp;
 use serde_json::Value;
 use url::Url;
 
 use super::{Config, Finding, Found, certificate, live, proxy};
+use crate::domain::clock::Clock;
 use crate::fetch::Error;
 use crate::fetch::probe::{Payload, Probe, Question, Seen};
 
@@ -137,7 +137,7 @@ fn unreached(public: &Url, why: &str) -> Finding {
 
 fn expiry(seen: &Seen) -> Option<Finding> {
     let der = seen.certificate.as_ref()?;
-    let days = certificate::days_left(der, Timestamp::now().as_second())?;
+    let days = certificate::days_left(der, Clock::default().now().as_second())?;
     let detail = format!("the certificate is trusted, and good for {days} more days");
     Some(if days < DAYS_LEFT_MIN {
         let advice = "look why it is not renewed: `certbot renew`, or Caddy's log";
@@ -226,8 +226,7 @@ fn clock(seen: &Seen) -> Option<Finding> {
     let date = jiff::fmt::rfc2822::DateTimeParser::new()
         .parse_timestamp(date)
         .ok()?;
-    let now = Timestamp::try_from(SystemTime::now()).ok()?;
-    let apart = now.as_second() - date.as_second();
+    let apart = Clock::default().now().as_second() - date.as_second();
     (apart.abs() > CLOCKS_APART_S_MAX).then(|| {
         let which = if apart > 0 { "behind" } else { "ahead of" };
         Finding::warning(

@@ -403,12 +403,22 @@ fn our_own_settings_for_nginx_are_well_with_tls() {
     let url = format!("https://127.0.0.1:{port}");
     let settings = ["--trusted-proxy", "127.0.0.1", "--public-url", &url];
     let server = Process::start(&place.data, &settings);
-    let folder = tempfile::tempdir().expect("a folder");
-    certificate(folder.path(), 10);
-    let nginx = Nginx::start_in(folder, port, &with_tls(port, server.address));
+    let start = |settings: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        certificate(folder.path(), 10);
+        Nginx::start_in(folder, port, settings)
+    };
+    let packaged = with_tls(port, server.address);
+    let silent = "server_name 127.0.0.1; proxy_hide_header Strict-Transport-Security;";
+    let nginx = start(&changed(&packaged, "server_name 127.0.0.1;", silent));
     let trusted = nginx.folder().join("cert.pem");
-    let trusted = [("SSL_CERT_FILE", trusted.as_path())];
-    let found = doctor(&place.data, &settings, &trusted);
+    let found = doctor(&place.data, &settings, &[("SSL_CERT_FILE", &trusted)]);
+    found.expect("headers", "warning", "(HSTS)", "public-url");
+    drop(nginx);
+
+    let nginx = start(&packaged);
+    let trusted = nginx.folder().join("cert.pem");
+    let found = doctor(&place.data, &settings, &[("SSL_CERT_FILE", &trusted)]);
     found.expect("certificate", "warning", "more days", "certbot");
     found
         .expect("headers", "ok", "", "")

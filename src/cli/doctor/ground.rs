@@ -70,6 +70,20 @@ async fn ready(folder: &Folder) -> Result<String, String> {
 
 /// Whether the settings make sense together.
 pub fn settings(config: &Config) -> Found {
+    let mut found = way(config);
+    found.extend(forum(config));
+    found.extend(secret_in_reach(config));
+    if found.is_empty() {
+        found.push(Finding::ok(
+            "settings",
+            "the settings can be read and fit together",
+        ));
+    }
+    found
+}
+
+/// Where members come to, and through which proxy.
+fn way(config: &Config) -> Found {
     let mut found = Found::new();
     let public = config.public_url.as_ref().map(Origin::as_str);
     let public_url: Option<url::Url> = public.and_then(|url| url.parse().ok());
@@ -132,9 +146,16 @@ pub fn settings(config: &Config) -> Found {
             "name the proxy's own address or network",
         ));
     }
+    found
+}
+
+/// Whose pages may ask, and whose members are believed.
+fn forum(config: &Config) -> Found {
+    let mut found = Found::new();
     if let Some(forum) = config.forum_url.as_ref()
         && !config.allow_origin.is_empty()
         && !config.allow_origin.contains(forum)
+        && config.public_url.as_ref() != Some(forum)
     {
         found.push(Finding::failed(
             "settings",
@@ -153,13 +174,6 @@ pub fn settings(config: &Config) -> Found {
         )),
         Some(Err(wrong)) => found.push(Finding::failed("settings", wrong, "correct it")),
         Some(Ok(_)) => {}
-    }
-    found.extend(secret_in_reach(config));
-    if found.is_empty() {
-        found.push(Finding::ok(
-            "settings",
-            "the settings can be read and fit together",
-        ));
     }
     found
 }

@@ -28,7 +28,7 @@ const HOLD_TIME_PATIENT: Duration = Duration::from_secs(70);
 #[derive(Args)]
 pub struct Options {
     /// Where members reach it [default: the setting public-url]
-    #[arg(value_name = "PUBLIC-URL")]
+    #[arg(value_name = "PUBLIC-URL", value_parser = address)]
     public: Option<Url>,
     /// Hold the long poll and the WebSocket for 70 s instead of 3 s, which finds a proxy that cuts what
     /// is quiet
@@ -89,6 +89,12 @@ impl Finding {
     fn failed(check: &'static str, detail: impl Into<String>, advice: impl Into<String>) -> Self {
         Self::new(check, Status::Failed, detail.into(), Some(advice.into()))
     }
+}
+
+fn address(raw: &str) -> Result<Url, &'static str> {
+    let url: Option<Url> = raw.parse().ok();
+    let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.ok_or("write it like https://bell.example.org")
 }
 
 /// # Errors

@@ -606,6 +606,10 @@ fn another_answer_than_bellrope_s_is_told_apart() {
     let found = place.doctor(&[&nobody]);
     found.expect("address", "failed", "refused", "start what listens there");
 
+    let ran = run(&mut command(&place.data, &["bell.example"]), "");
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.err.contains("write it like https://"), "{ran:?}");
+
     let server = place.serve();
     let upstream = server.address;
     let gone = free_port();

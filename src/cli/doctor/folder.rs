@@ -48,7 +48,11 @@ pub fn look(config: &Config, folder: &Folder, server: Option<&Server>) -> Found 
     found.extend(owner(path, &about, server));
     match modes(path, &about) {
         Ok(wrong) => found.extend(wrong),
-        Err(error) => found.push(unseen(path, &error)),
+        Err(error) => {
+            // What lies in it cannot be told from what is missing.
+            found.push(unseen(path, &error));
+            return found;
+        }
     }
     if found.is_empty() {
         let detail = format!("{shown} and its files are for their owner alone");

@@ -73,11 +73,6 @@ pub fn is_problem(seen: &Seen) -> bool {
 }
 
 pub async fn look(public: Url, config: Option<&Config>, hold: Duration) -> Found {
-    if !matches!(public.scheme(), "http" | "https") || public.host_str().is_none() {
-        let advice = "write it like https://bell.example.org";
-        let detail = format!("{public} is no address to ask");
-        return vec![Finding::failed("address", detail, advice)];
-    }
     let probe = match Probe::new(None) {
         Ok(probe) => probe,
         Err(error) => {
@@ -119,14 +114,21 @@ pub async fn look(public: Url, config: Option<&Config>, hold: Duration) -> Found
 }
 
 fn unreached(public: &Url, why: &str) -> Finding {
+    let is_name = why.contains("dns error");
     let advice = if why.contains("certificate") {
         "have a certificate for this name in place, with its chain (fullchain.pem), as Certbot and Caddy make it; a private authority must be known to this machine"
-    } else if why.contains("dns error") {
+    } else if is_name {
         "give the name an address in the DNS, or correct public-url"
     } else if why.contains("refused") {
         "start what listens there: nginx or Caddy, or Bellrope itself; look at the port and the firewall"
     } else {
         "look whether the address is right, what listens there, and what a firewall lets through"
+    };
+    // The resolver's own words are long, and say no more.
+    let why = if is_name {
+        "its name cannot be resolved"
+    } else {
+        why
     };
     Finding::failed(
         "address",

@@ -1,5 +1,7 @@
 //! The only way out: an HTTPS client with limits.
 
+pub mod probe;
+
 use std::error::Error as _;
 use std::net::SocketAddr;
 use std::time::Duration;

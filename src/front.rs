@@ -4,6 +4,7 @@
 //! half-sent requests, spins when descriptors run out, and mounting Socket.IO inside it takes the
 //! connection's upgrade away, which breaks every WebSocket without an error.
 
+mod beat;
 mod body;
 mod counted;
 mod forwarded;
@@ -18,8 +19,8 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http_body_util::Limited;
@@ -36,6 +37,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use beat::Beat;
 use body::{BODIES_BYTES_MAX, BODY_BYTES_FREE, is_declared_over, is_declared_within, read};
 use counted::Counted;
 use forwarded::client_of;
@@ -60,8 +62,6 @@ const LIVE_BODY_BYTES_MAX: usize = 16 << 10;
 const WRITE_STALL_MAX: Duration = Duration::from_secs(10);
 /// A pause after a failed accept: descriptors are used up, and asking again at once helps nobody.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How often the loop that accepts says that it goes round, when nobody comes.
-const BEAT_EVERY: Duration = Duration::from_secs(1);
 pub type Body = BoxBody<Bytes, io::Error>;
 
 /// What lies behind the front. The wiring provides it, so that the front knows none of the rooms.
@@ -144,8 +144,8 @@ pub struct Front<R> {
     /// A permit a KiB of [`BODIES_BYTES_MAX`].
     bodies: Semaphore,
     lines: Lines,
-    /// When the loop that accepts last went round.
-    beat: Mutex<Instant>,
+    /// Of the loop that accepts.
+    beat: Beat,
     /// Cancelled: no new connection, no new request on an old one.
     stop: CancellationToken,
     connections: TaskTracker,
@@ -161,7 +161,7 @@ impl<R: Rooms> Front<R> {
             slots,
             bodies: Semaphore::new(BODIES_BYTES_MAX >> 10),
             lines: Lines::default(),
-            beat: Mutex::new(Instant::now()),
+            beat: Beat::default(),
             stop,
             connections,
         })
@@ -169,9 +169,9 @@ impl<R: Rooms> Front<R> {
 
     /// Serves members until [`Front::stop`].
     pub async fn listen(self: Arc<Self>, listener: TcpListener) {
-        while let Some(slot) = self.beating(self.slot()).await {
+        while let Some(slot) = self.beat.during(self.slot()).await {
             let accepted = tokio::select! {
-                accepted = self.beating(listener.accept()) => accepted,
+                accepted = self.beat.during(listener.accept()) => accepted,
                 () = self.stop.cancelled() => break,
             };
             match accepted {
@@ -217,21 +217,9 @@ impl<R: Rooms> Front<R> {
         Counted::new(stream, WRITE_STALL_MAX, stalled, slot)
     }
 
-    /// Waits, and says each second that it still does.
-    async fn beating<T>(&self, wait: impl Future<Output = T>) -> T {
-        let mut wait = std::pin::pin!(wait);
-        loop {
-            *self.beat.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-            if let Ok(done) = tokio::time::timeout(BEAT_EVERY, wait.as_mut()).await {
-                return done;
-            }
-        }
-    }
-
     /// How long ago the loop that accepts went round; a second at most while it is well.
     pub fn silent_for(&self) -> Duration {
-        let beat = self.beat.lock().unwrap_or_else(PoisonError::into_inner);
-        beat.elapsed()
+        self.beat.silent_for()
     }
 
     async fn slot(&self) -> Option<OwnedSemaphorePermit> {

@@ -63,7 +63,7 @@
 //!
 //! | room | may name | the only home of |
 //! |---|---|---|
-//! | [`cli`] | config, domain, http (as a client), serve | hdrhistogram, clap (with config) |
+//! | [`cli`] | config, domain, fetch, http (as a client), serve | hdrhistogram, clap (with config) |
 //! | [`serve`] | all | signals, the data folder, ownership of tasks |
 //! | [`front`] | none | hyper's server, TLS, origins, proxies |
 //! | [`fetch`] | config | the HTTPS client and its resolver |

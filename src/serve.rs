@@ -1,22 +1,19 @@
 //! The wiring: open, build, run, stop in order.
 
 mod folder;
+mod house;
 pub mod jwks;
 pub mod restore;
 mod schedule;
 mod watch;
 mod watchdog;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use http_body_util::Limited;
-use hyper::HeaderMap;
-use hyper::body::{Bytes, Incoming};
-use hyper::{Request, Response};
 use jiff::SignedDuration;
 use listenfd::ListenFd;
 use tokio::net::{TcpListener, UnixListener};
@@ -25,18 +22,18 @@ use tokio::task::JoinHandle;
 use crate::config::{self, Cidr, Config, Origin};
 use crate::domain::call::Running;
 use crate::domain::clock::Clock;
-use crate::domain::error::Error;
 use crate::domain::forum::Forum;
 use crate::domain::metrics::{Connections, Metrics};
 use crate::domain::tries::Tries;
-use crate::domain::{App, Client, backup, inbox, key, notification, password, session, setup};
+use crate::domain::{App, backup, inbox, key, notification, password, session, setup};
 use crate::engine::{self, Engine};
-use crate::front::{Body, Front, Outcome, Refusal, Rooms, Rules, Tether, Tls};
+use crate::front::{Front, Rules, Tls};
 use crate::http::Http;
-use crate::http::error::Problem;
 use crate::live::{self, Live};
 
-pub use folder::Folder;
+pub use folder::{Folder, SECRET_BYTES_MIN};
+use house::House;
+pub use schedule::newest_backup;
 use watch::Watch;
 
 /// How long the sockets may take to hear that it is over, those that stopped reading included.
@@ -128,6 +125,15 @@ pub fn open(folder: &Folder, config: &Config) -> Result<Engine> {
 /// When they do not fit, or somebody has it open.
 pub fn check_pages(folder: &Folder) -> Result<()> {
     engine::check_pages(&folder.database()?)
+}
+
+/// Looks at a folder's database without changing it: the version of its format, and `None` when it
+/// was not closed and is put in order by the next start.
+///
+/// # Errors
+/// When it is in use, damaged, or was written by a newer program.
+pub fn glance(folder: &Folder) -> Result<Option<u32>> {
+    engine::glance(&folder.file())
 }
 
 /// Makes the folder's database as small as it can be; its bytes before and after.
@@ -351,64 +357,4 @@ fn rules(config: &Config, public_url: &str, stalled: Arc<AtomicU64>) -> Rules {
         tls: None,
         stalled,
     }
-}
-
-/// The rooms behind the front.
-struct House {
-    app: Arc<App>,
-    http: Http,
-    door: live::Door,
-}
-
-fn client(address: Option<IpAddr>) -> Client {
-    address.map_or(Client::Operator, Client::Address)
-}
-
-impl Rooms for House {
-    async fn body_bytes_max(&self, headers: &HeaderMap, address: Option<IpAddr>) -> usize {
-        self.http.body_bytes_max(headers, client(address)).await
-    }
-
-    async fn http(&self, request: Request<Bytes>, address: Option<IpAddr>) -> Response<Body> {
-        self.http.call(request, client(address)).await.into()
-    }
-
-    async fn live(
-        &self,
-        request: Request<Limited<Incoming>>,
-        address: Option<IpAddr>,
-        tether: Tether,
-    ) -> Response<Body> {
-        let cut = Box::new(move || tether.cut());
-        match self.door.call(request, client(address), cut).await {
-            Ok(response) => response,
-            Err(error) => Problem(error).response().into(),
-        }
-    }
-
-    fn refuse(&self, refusal: Refusal) -> Response<Body> {
-        refused(refusal)
-    }
-
-    fn answered(&self, response: &Response<Body>) {
-        let code = response.extensions().get::<Outcome>().copied();
-        let status = response.status().as_u16();
-        self.app.metrics.answered(status, code);
-    }
-}
-
-fn refused(refusal: Refusal) -> Response<Body> {
-    let error = match refusal {
-        Refusal::Origin => Error::OriginRefused,
-        Refusal::TooLarge(max) => Error::TooLarge(max),
-        Refusal::TooSlow => Error::TooSlow,
-        Refusal::Busy => Error::Busy,
-        Refusal::Malformed => Error::Malformed("The request's body broke off.".to_owned()),
-        Refusal::Host => {
-            Error::Malformed("A request names one host, in one `Host` header.".to_owned())
-        }
-        Refusal::Stopping => Error::Stopping,
-        Refusal::Broken => Error::Storage("a request panicked".into()),
-    };
-    Problem(error).response().into()
 }

@@ -4,7 +4,7 @@ mod connect;
 mod crowd;
 mod event;
 mod fanout;
-mod frame;
+pub(super) mod frame;
 mod ground;
 mod idle;
 mod insert;

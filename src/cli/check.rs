@@ -54,7 +54,7 @@ pub fn compact(config: &Config) -> Result<()> {
     Ok(())
 }
 
-fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     let tenths = bytes * 10 / (1 << 20);
     format!("{}.{} MiB", tenths / 10, tenths % 10)
 }

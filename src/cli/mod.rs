@@ -6,6 +6,7 @@ mod caller;
 mod check;
 mod config;
 mod control;
+mod doctor;
 mod key;
 mod manual;
 mod notify;
@@ -126,6 +127,16 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// Find what is wrong with an installation, and say what to do
+    ///
+    /// Looks at the settings, the data folder and the machine, and comes to the server the way
+    /// members do. It changes nothing. Give it the flags `serve` gets, if it gets any.
+    Doctor {
+        #[command(flatten)]
+        settings: Box<Settings>,
+        #[command(flatten)]
+        options: doctor::Options,
+    },
     /// Load a server of your own, and tell how fast it is
     ///
     /// Members and a key are made through the data folder of the server, which has to know a
@@ -229,6 +240,10 @@ fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Restore { place, choice } => restore::run(&load(here(place))?, &choice)?,
         Command::Check { place } => runtime()?.block_on(check::run(&load(here(place))?))?,
         Command::Compact { place } => check::compact(&load(here(place))?)?,
+        Command::Doctor { settings, options } => {
+            let config = Config::load(*settings, matches);
+            runtime()?.block_on(doctor::run(config, options))?;
+        }
         Command::Bench { place, command } => bench::run(&load(here(place))?, *command)?,
         Command::Man { folder } => manual::pages(program(), folder.as_deref())?,
         Command::Completions { shell } => manual::completions(program(), shell)?,

@@ -10,7 +10,7 @@ use poem_openapi::{Enum, Object, OpenApi};
 use super::Tag;
 use super::error::Problem;
 use crate::config::Registration;
-use crate::domain::{App, clock};
+use crate::domain::{App, Client, clock};
 
 /// Alive: the process answers.
 #[handler]
@@ -41,6 +41,9 @@ struct Server {
     version: String,
     /// Whether anybody may make an account.
     registration: RegistrationName,
+    /// Where this request came from, as far as the server can tell; null for a command. Behind a
+    /// proxy that is not in `trusted-proxy` it is the proxy.
+    address: Option<String>,
 }
 
 #[derive(Enum)]
@@ -60,7 +63,11 @@ impl ServerApi {
         reason = "an operation is async whether it waits or not"
     )]
     #[oai(path = "/server", method = "get", operation_id = "server")]
-    async fn server(&self, app: Data<&Arc<App>>) -> Result<Json<Server>, Problem> {
+    async fn server(
+        &self,
+        app: Data<&Arc<App>>,
+        client: Data<&Client>,
+    ) -> Result<Json<Server>, Problem> {
         let registration = match app.registration {
             Registration::Closed => RegistrationName::Closed,
             Registration::Open => RegistrationName::Open,
@@ -68,6 +75,10 @@ impl ServerApi {
         Ok(Json(Server {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             registration,
+            address: match client.0 {
+                Client::Address(address) => Some(address.to_string()),
+                Client::Operator => None,
+            },
         }))
     }
 }

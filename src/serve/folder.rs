@@ -15,7 +15,7 @@ use crate::domain::backup::archive::{DATABASE, SECRET};
 use crate::domain::id;
 
 /// Bytes of the session secret at least (RFC 7518, 3.2: as long as the hash).
-const SECRET_BYTES_MIN: usize = 32;
+pub const SECRET_BYTES_MIN: usize = 32;
 
 /// A folder that holds one server's database, secret and control socket.
 #[derive(Debug, Clone)]
@@ -54,13 +54,27 @@ impl Folder {
         Ok(folder)
     }
 
+    /// One to look at as it is, whatever is there: nothing is made and nothing finished.
+    #[must_use]
+    pub fn as_it_is(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    fn file(&self) -> PathBuf {
+    /// The database's file.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
         self.0.join(DATABASE)
+    }
+
+    /// The file of the secret that signs sessions.
+    #[must_use]
+    pub fn secret_file(&self) -> PathBuf {
+        self.0.join(SECRET)
     }
 
     #[must_use]
@@ -111,7 +125,7 @@ impl Folder {
     /// # Errors
     /// When it cannot be read or made, or is too short to be one.
     pub fn secret(&self) -> Result<Vec<u8>> {
-        let path = self.0.join(SECRET);
+        let path = self.secret_file();
         let cannot = || format!("cannot use the secret {}", path.display());
         let secret = match fs::read(&path) {
             Ok(secret) => secret.trim_ascii().to_vec(),

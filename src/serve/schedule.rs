@@ -31,9 +31,7 @@ const DRAFT: &str = ".bellrope-draft-";
 pub async fn keep(app: Arc<App>, data: Folder, settings: Backups) {
     let Some(every) = settings.every else { return };
     let every = SignedDuration::try_from(every).unwrap_or(SignedDuration::MAX);
-    let folder = settings
-        .folder
-        .unwrap_or_else(|| data.path().join("backups"));
+    let folder = kept_in(&settings, &data);
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let newest = newest(&folder, app.clock.now());
@@ -64,6 +62,18 @@ pub async fn keep(app: Arc<App>, data: Folder, settings: Backups) {
             }
         }
     }
+}
+
+fn kept_in(settings: &Backups, data: &Folder) -> PathBuf {
+    let folder = settings.folder.clone();
+    folder.unwrap_or_else(|| data.path().join("backups"))
+}
+
+/// When the newest one was made, if there is one; by its name, which a clock's mistake may have put
+/// into the future.
+#[must_use]
+pub fn newest_backup(settings: &Backups, data: &Folder) -> Option<Timestamp> {
+    newest(&kept_in(settings, data), Timestamp::MAX)
 }
 
 /// When the newest there is was made.

@@ -57,7 +57,10 @@ impl Rooms for Watch {
     }
 
     async fn http(&self, request: Request<Bytes>, client: Option<IpAddr>) -> Response<Body> {
-        self.0.call(request, super::client(client)).await.into()
+        self.0
+            .call(request, super::house::client(client))
+            .await
+            .into()
     }
 
     async fn live(
@@ -70,7 +73,7 @@ impl Rooms for Watch {
     }
 
     fn refuse(&self, refusal: Refusal) -> Response<Body> {
-        super::refused(refusal)
+        super::house::refused(refusal)
     }
 
     fn answered(&self, _response: &Response<Body>) {

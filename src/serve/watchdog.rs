@@ -7,7 +7,7 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tokio::time::MissedTickBehavior;
 
-use super::House;
+use super::house::House;
 use crate::domain::App;
 use crate::front::Front;
 

@@ -7,8 +7,13 @@ use std::path::{Path, PathBuf};
 const ROOMS: [(&str, &[&str], &[&str]); 9] = [
     (
         "cli",
-        &["config", "domain", "http", "serve"],
-        &["hdrhistogram", "clap_complete", "clap_mangen"],
+        &["config", "domain", "fetch", "http", "serve"],
+        &[
+            "hdrhistogram",
+            "clap_complete",
+            "clap_mangen",
+            "simple_asn1",
+        ],
     ),
     (
         "serve",

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use async_trait::async_trait;
 use redb::backends::FileBackend;
-use redb::{Builder, Database, ReadTransaction, ReadableDatabase as _};
+use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase as _};
 
 use super::tables::{self, Reading, Writing};
 use super::{Redb, check, check_schema, disk, opened, prepare, refuse_newer, storage, writer};
@@ -72,6 +72,23 @@ impl Redb {
         let panicked = |error: tokio::task::JoinError| Error::Storage(error.into());
         gone_through.await.map_err(panicked)?
     }
+}
+
+/// Looks at a file without changing a byte of it: the version of its format, and `None` when it was
+/// not closed and is put in order by whoever opens it next.
+///
+/// # Errors
+/// When it is in use, damaged, or was written by a newer program.
+pub fn glance(file: &Path) -> Result<Option<u32>> {
+    let database = match disk::builder().open_read_only(file) {
+        Ok(database) => database,
+        Err(DatabaseError::RepairAborted) => return Ok(None),
+        Err(DatabaseError::DatabaseAlreadyOpen) => bail!("it is in use by another process"),
+        Err(error) => return Err(error.into()),
+    };
+    let schema = tables::schema(&database.begin_read()?)?;
+    check_schema(schema)?;
+    Ok(schema)
 }
 
 /// Copies one moment into a file that has no name in the folder of `original`, so that nothing of

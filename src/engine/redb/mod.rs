@@ -40,7 +40,7 @@ use crate::domain::session::{Session, SessionId};
 use disk::Disk;
 use tables::{META, Reading, Writing};
 
-pub use copy::{check_pages, compact, examine, lock, renew};
+pub use copy::{check_pages, compact, examine, glance, lock, renew};
 use writer::Writer;
 
 /// What this program writes. A file with a higher number is refused, one with a lower migrated.

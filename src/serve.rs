@@ -1,6 +1,7 @@
 //! The wiring: open, build, run, stop in order.
 
 mod folder;
+pub mod import;
 pub mod jwks;
 pub mod restore;
 mod schedule;

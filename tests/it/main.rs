@@ -24,6 +24,7 @@ mod counter;
 mod crash;
 mod demo;
 mod disk;
+mod export;
 mod fault;
 mod flood;
 mod fold;

@@ -2,6 +2,7 @@
 
 mod folder;
 mod house;
+pub mod import;
 pub mod jwks;
 pub mod restore;
 mod schedule;

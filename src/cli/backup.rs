@@ -16,7 +16,7 @@ use crate::domain::backup::archive;
 use crate::domain::backup::{Counts, Manifest};
 
 /// Pieces that wait for a slow disk.
-const PIECES_MAX: usize = 4;
+pub const PIECES_MAX: usize = 4;
 
 #[derive(Args)]
 pub struct Choice {
@@ -31,12 +31,16 @@ pub struct Choice {
 }
 
 pub async fn run(config: &Config, choice: Choice) -> Result<()> {
+    ensure!(
+        choice.file != Path::new("-") || !io::stdout().is_terminal(),
+        "a backup is nothing to look at; send it into a file or a program"
+    );
     let target = Target::new(&choice.file, choice.force)?;
     let control = Control::open(config, IfMissing::Refuse).await?;
     let path = format!("/backup?secrets={}", !choice.without_secrets);
     let (sender, receiver) = mpsc::channel(PIECES_MAX);
     // It is read through on the way, so that what is on disk is known to be whole.
-    let written = tokio::task::spawn_blocking(move || target.take(receiver));
+    let written = tokio::task::spawn_blocking(move || target.take("backup", receiver, read));
     let asked = control.download(&path, sender).await;
     let written = written.await?;
     asked?;
@@ -52,17 +56,17 @@ pub async fn run(config: &Config, choice: Choice) -> Result<()> {
 
 /// What a backup holds.
 pub fn sentence(manifest: &Manifest) -> String {
-    let Counts {
-        accounts,
-        members,
-        notifications,
-    } = manifest.moment.counts;
+    let counts = contents(&manifest.moment.counts);
+    format!("{counts}, as of {}", manifest.made_at)
+}
+
+/// How much of everything there is.
+pub fn contents(counts: &Counts) -> String {
     format!(
-        "{}, {}, {}, as of {}",
-        counted(accounts, "account"),
-        counted(members, "member"),
-        counted(notifications, "notification"),
-        manifest.made_at
+        "{}, {}, {}",
+        counted(counts.accounts, "account"),
+        counted(counts.members, "member"),
+        counted(counts.notifications, "notification")
     )
 }
 
@@ -93,10 +97,6 @@ pub enum Target {
 impl Target {
     pub fn new(path: &Path, replace: bool) -> Result<Self> {
         if path == Path::new("-") {
-            ensure!(
-                !io::stdout().is_terminal(),
-                "a backup is nothing to look at; send it into a file or a program"
-            );
             return Ok(Self::Stdout);
         }
         let shown = path.display();
@@ -120,7 +120,13 @@ impl Target {
         })
     }
 
-    fn take(self, pieces: mpsc::Receiver<io::Result<Bytes>>) -> Result<Manifest> {
+    /// Writes down what comes, and reads it through on the way.
+    pub fn take<T>(
+        self,
+        noun: &str,
+        pieces: mpsc::Receiver<io::Result<Bytes>>,
+        read: impl FnOnce(&mut dyn Read) -> Result<T>,
+    ) -> Result<T> {
         let pieces = Pieces {
             pieces,
             rest: Bytes::new(),
@@ -129,7 +135,8 @@ impl Target {
             Self::Stdout => {
                 let out = io::stdout().lock();
                 // Whoever reads it has no backup when they leave early.
-                copy(pieces, out).map_err(|wrong| anyhow!("the backup is not whole: {wrong:#}"))
+                copy(pieces, out, read)
+                    .map_err(|wrong| anyhow!("the {noun} is not whole: {wrong:#}"))
             }
             Self::File {
                 mut draft,
@@ -137,8 +144,8 @@ impl Target {
                 replace,
             } => {
                 let shown = path.display();
-                let cannot = || format!("no backup was made: cannot write {shown}");
-                let manifest = copy(pieces, draft.as_file_mut()).with_context(cannot)?;
+                let cannot = || format!("no {noun} was made: cannot write {shown}");
+                let found = copy(pieces, draft.as_file_mut(), read).with_context(cannot)?;
                 draft.as_file().sync_all().with_context(cannot)?;
                 let named = if replace {
                     draft.persist(&path)
@@ -149,7 +156,7 @@ impl Target {
                 File::open(folder_of(&path))
                     .and_then(|folder| folder.sync_all())
                     .with_context(cannot)?;
-                Ok(manifest)
+                Ok(found)
             }
         }
     }
@@ -160,12 +167,20 @@ fn folder_of(path: &Path) -> &Path {
     folder.unwrap_or(Path::new("."))
 }
 
-/// Copies an archive, and reads it through.
-fn copy(pieces: Pieces, out: impl Write) -> Result<Manifest> {
+fn read(from: &mut dyn Read) -> Result<Manifest> {
+    Ok(archive::read(from, |_, _| Ok(()))?)
+}
+
+/// Copies what comes, and reads it through.
+fn copy<T>(
+    pieces: Pieces,
+    out: impl Write,
+    read: impl FnOnce(&mut dyn Read) -> Result<T>,
+) -> Result<T> {
     let mut tee = Tee { from: pieces, out };
-    let manifest = archive::read(&mut tee, |_, _| Ok(()))?;
+    let found = read(&mut tee)?;
     tee.out.flush()?;
-    Ok(manifest)
+    Ok(found)
 }
 
 /// What comes, as something to read.

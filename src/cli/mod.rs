@@ -7,6 +7,8 @@ mod check;
 mod config;
 mod control;
 mod doctor;
+mod export;
+mod import;
 mod key;
 mod manual;
 mod notify;
@@ -116,6 +118,20 @@ enum Command {
         place: Place,
         #[command(flatten)]
         choice: restore::Choice,
+    },
+    /// Write everything a person would take along as lines of JSON, whether the server runs or not
+    Export {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        choice: export::Choice,
+    },
+    /// Make the database of what `bellrope export` wrote; the server must be stopped
+    Import {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        choice: import::Choice,
     },
     /// Look whether every row can be read and agrees with the others; stopped, the pages' checksums too
     Check {
@@ -238,6 +254,10 @@ fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
             runtime()?.block_on(backup::run(&load(here(place))?, choice))?;
         }
         Command::Restore { place, choice } => restore::run(&load(here(place))?, &choice)?,
+        Command::Export { place, choice } => {
+            runtime()?.block_on(export::run(&load(here(place))?, choice))?;
+        }
+        Command::Import { place, choice } => import::run(&load(here(place))?, &choice)?,
         Command::Check { place } => runtime()?.block_on(check::run(&load(here(place))?))?,
         Command::Compact { place } => check::compact(&load(here(place))?)?,
         Command::Doctor { settings, options } => {

@@ -74,7 +74,7 @@ impl Desk {
         self.log().failed_at
     }
 
-    fn take(&self) -> Result<OwnedSemaphorePermit> {
+    pub(super) fn take(&self) -> Result<OwnedSemaphorePermit> {
         let one = Arc::clone(&self.one).try_acquire_owned();
         one.map_err(|_| Error::Busy)
     }
@@ -183,19 +183,26 @@ impl Backup {
     /// The archive in pieces, or why it broke off. Ends when nobody takes them any more.
     #[must_use]
     pub fn chunks(self) -> mpsc::Receiver<io::Result<Vec<u8>>> {
-        let (sender, receiver) = mpsc::channel(CHUNKS_MAX);
-        tokio::task::spawn_blocking(move || {
-            let out = io::BufWriter::with_capacity(CHUNK_BYTES, Chunks(sender.clone()));
-            if let Err(error) = self.write(out) {
-                // Nobody may be there to hear it.
-                let _ = sender.blocking_send(Err(error));
-            }
-        });
-        receiver
+        chunks(move |out| self.write(out).map(drop))
     }
 }
 
-struct Chunks(mpsc::Sender<io::Result<Vec<u8>>>);
+/// What `write` writes, in pieces.
+pub(super) fn chunks(
+    write: impl FnOnce(io::BufWriter<Chunks>) -> io::Result<()> + Send + 'static,
+) -> mpsc::Receiver<io::Result<Vec<u8>>> {
+    let (sender, receiver) = mpsc::channel(CHUNKS_MAX);
+    tokio::task::spawn_blocking(move || {
+        let out = io::BufWriter::with_capacity(CHUNK_BYTES, Chunks(sender.clone()));
+        if let Err(error) = write(out) {
+            // Nobody may be there to hear it.
+            let _ = sender.blocking_send(Err(error));
+        }
+    });
+    receiver
+}
+
+pub(super) struct Chunks(mpsc::Sender<io::Result<Vec<u8>>>);
 
 impl io::Write for Chunks {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -217,6 +217,10 @@ pub trait Copies: Send + Sync {
     /// start. `NotCopied` when the disk has no room for it or fails, `Stopping`.
     async fn copy(&self) -> Result<(Moment, File)>;
 
+    /// The lines of an export in a file that has no name, ready to be read from its start.
+    /// `NotCopied`, `Stopping` likewise.
+    async fn export(&self, now: Timestamp) -> Result<File>;
+
     /// Looks at every row, and at what each says of the others. `Stopping` likewise.
     async fn check(&self) -> Result<Report>;
 }

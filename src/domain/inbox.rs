@@ -308,6 +308,16 @@ pub async fn preferences(app: &App, actor: &Actor) -> Result<Muted> {
 /// `NotAMember`, `FieldInvalid`, `Busy`, `Storage`.
 pub async fn mute(app: &App, actor: &Actor, mut muted: Muted) -> Result<Muted> {
     let member = actor.member()?;
+    check_muted(&mut muted)?;
+    app.store.set_muted(&member.id, muted.clone()).await?;
+    Ok(muted)
+}
+
+/// Sorts the words, each once.
+///
+/// # Errors
+/// `FieldInvalid`.
+pub(super) fn check_muted(muted: &mut Muted) -> Result<()> {
     for (field, words) in [
         ("muted.kinds", &mut muted.kinds),
         ("muted.groups", &mut muted.groups),
@@ -322,8 +332,7 @@ pub async fn mute(app: &App, actor: &Actor, mut muted: Muted) -> Result<Muted> {
             return Err(Error::field(field, detail));
         }
     }
-    app.store.set_muted(&member.id, muted.clone()).await?;
-    Ok(muted)
+    Ok(())
 }
 
 /// What a socket of this member is told when it comes in with this cursor, or asks by it.

@@ -14,7 +14,7 @@ use super::error::{Error, Result};
 use super::{Actor, App, id};
 
 /// Keys of one server. Each integration needs one; a list that nobody can read helps nobody.
-const KEYS_MAX: usize = 1000;
+pub const KEYS_MAX: usize = 1000;
 /// Characters of a key's name.
 const NAME_CHARS: std::ops::RangeInclusive<usize> = 1..=64;
 /// Hexadecimal digits of a key's id: enough to be unique among a thousand.
@@ -115,19 +115,10 @@ pub async fn create(
     app: &App,
     actor: &Actor,
     name: &str,
-    mut scopes: Vec<Scope>,
+    scopes: Vec<Scope>,
 ) -> Result<(Key, String)> {
     actor.require(Scope::Admin)?;
-    if !NAME_CHARS.contains(&name.chars().count()) || name.contains(char::is_control) {
-        let detail = "A key's name has 1 to 64 characters, none of them a control character.";
-        return Err(Error::field("name", detail));
-    }
-    scopes.sort_unstable();
-    scopes.dedup();
-    if scopes.is_empty() {
-        let detail = "A key needs at least one scope: publish, presence, inbox or admin.";
-        return Err(Error::field("scopes", detail));
-    }
+    let scopes = check(name, scopes)?;
     let mut id = id::random();
     id.truncate(ID_DIGITS);
     let secret = id::random();
@@ -142,6 +133,47 @@ pub async fn create(
     };
     app.store.add_key(key.clone(), KEYS_MAX).await?;
     Ok((key, shown))
+}
+
+/// The scopes in order, each once.
+///
+/// # Errors
+/// `FieldInvalid`.
+pub(super) fn check(name: &str, mut scopes: Vec<Scope>) -> Result<Vec<Scope>> {
+    if !NAME_CHARS.contains(&name.chars().count()) || name.contains(char::is_control) {
+        let detail = "A key's name has 1 to 64 characters, none of them a control character.";
+        return Err(Error::field("name", detail));
+    }
+    scopes.sort_unstable();
+    scopes.dedup();
+    if scopes.is_empty() {
+        let detail = "A key needs at least one scope: publish, presence, inbox or admin.";
+        return Err(Error::field("scopes", detail));
+    }
+    Ok(scopes)
+}
+
+/// The hash of a key as an export has it, once its id is one.
+///
+/// # Errors
+/// `FieldInvalid`.
+pub(super) fn parse(id: &str, hash: &str) -> Result<[u8; 32]> {
+    let is_lower = |raw: &str| raw.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if id.len() != ID_DIGITS || !is_lower(id) {
+        let detail = format!("A key's id has {ID_DIGITS} digits of 0-9 and a-f.");
+        return Err(Error::field("id", detail));
+    }
+    let digits = hash.as_bytes();
+    let mut bytes = [0; 32];
+    if digits.len() != 2 * bytes.len() || !is_lower(hash) {
+        let detail = "A key's hash has 64 digits of 0-9 and a-f.";
+        return Err(Error::field("hash", detail));
+    }
+    let value = |digit: u8| digit - if digit < b'a' { b'0' } else { b'a' - 10 };
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = value(pair[0]) << 4 | value(pair[1]);
+    }
+    Ok(bytes)
 }
 
 /// All keys, the oldest first.

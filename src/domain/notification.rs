@@ -20,6 +20,7 @@ use super::key::Scope;
 use super::{Actor, App, key};
 use receipt::receipt;
 
+pub(super) use check::{kept as check_kept, person as check_person};
 pub use everyone::{Broadcast, resume};
 pub use receipt::{Delivery, Outcome, Receipt, Refused, Results, Sum};
 

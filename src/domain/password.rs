@@ -138,6 +138,26 @@ fn hash(memory: &mut Vec<Block>, password: &str) -> Result<String> {
 
 /// With the parameters the stored hash was made with, which may be an earlier program's.
 fn verify(memory: &mut Vec<Block>, stored: &str, password: &str) -> Result<bool> {
+    let (argon2, salt, expected) = read(stored)?;
+    // `Output` compares in constant time.
+    Ok(compute(memory, &argon2, password, &salt, expected.len())? == expected)
+}
+
+/// Refuses a hash from elsewhere that no password could be checked by.
+///
+/// # Errors
+/// [`Error::FieldInvalid`] naming `password_hash`.
+pub(super) fn check_hash(stored: &str) -> Result<()> {
+    let wrong = |_| {
+        let detail = format!(
+            "A password's hash is a PHC string of Argon2 (`$argon2id$v=19$m=..,t=..,p=..$salt$hash`) that asks for at most {MEMORY_KIB_MAX} KiB and {PASSES_MAX} passes."
+        );
+        Error::field("password_hash", detail)
+    };
+    read(stored).map(drop).map_err(wrong)
+}
+
+fn read(stored: &str) -> Result<(Argon2<'static>, Salt, Output)> {
     let stored = PasswordHash::new(stored).map_err(broken)?;
     let (Some(salt), Some(expected)) = (stored.salt, stored.hash) else {
         return Err(Error::Storage("a stored password hash is not whole".into()));
@@ -155,8 +175,7 @@ fn verify(memory: &mut Vec<Block>, stored: &str, password: &str) -> Result<bool>
         ));
     }
     let argon2 = Argon2::new(algorithm, version.unwrap_or_default(), params);
-    // `Output` compares in constant time.
-    Ok(compute(memory, &argon2, password, &salt, expected.len())? == expected)
+    Ok((argon2, salt, expected))
 }
 
 fn compute(

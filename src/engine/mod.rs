@@ -12,7 +12,7 @@ use crate::config::Bounds;
 use crate::domain::engine::{Bus, Store};
 use local::Local;
 
-pub use redb::{check_pages, compact, examine, glance, lock, renew};
+pub use redb::{check_pages, compact, examine, glance, import, lock, renew};
 
 /// A store and the bus its commits are told on.
 #[derive(Clone)]

@@ -1,5 +1,6 @@
 //! Backups and checks over HTTP.
 
+use std::io;
 use std::sync::Arc;
 
 use futures_util::stream;
@@ -8,6 +9,7 @@ use poem::web::Data;
 use poem_openapi::param::Query;
 use poem_openapi::payload::{Binary, Json};
 use poem_openapi::{ApiResponse, Object, OpenApi};
+use tokio::sync::mpsc::Receiver;
 
 use super::Tag;
 use super::actor::Caller;
@@ -68,10 +70,9 @@ impl BackupApi {
             Some(true) => Secrets::Included,
             _ => Secrets::LeftOut,
         };
-        let mut chunks = backup::make(app.0, &caller.0, secrets).await?.chunks();
-        let chunks = stream::poll_fn(move |context| chunks.poll_recv(context));
+        let chunks = backup::make(app.0, &caller.0, secrets).await?.chunks();
         Ok(Archive::Whole(
-            Binary(Body::from_bytes_stream(chunks)),
+            body(chunks),
             "attachment; filename=\"bellrope.tar\"".to_owned(),
         ))
     }
@@ -84,4 +85,10 @@ impl BackupApi {
         let report = backup::check(app.0, &caller.0).await?;
         Ok(Json(report.into()))
     }
+}
+
+/// What comes in pieces, as a body.
+pub(super) fn body(mut chunks: Receiver<io::Result<Vec<u8>>>) -> Binary<Body> {
+    let chunks = stream::poll_fn(move |context| chunks.poll_recv(context));
+    Binary(Body::from_bytes_stream(chunks))
 }

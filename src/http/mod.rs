@@ -8,6 +8,7 @@ mod counter;
 mod demo;
 mod description;
 pub mod error;
+mod export;
 mod inbox;
 mod key;
 mod metrics;
@@ -37,6 +38,7 @@ use allow::Allow;
 use backup::BackupApi;
 use counter::CounterApi;
 use description::{Described, Description};
+use export::ExportApi;
 use inbox::InboxApi;
 use key::KeyApi;
 use notification::NotificationApi;
@@ -156,7 +158,7 @@ fn api() -> OpenApiService<impl OpenApi, ()> {
     let api = (
         (NotificationApi, UserApi, InboxApi),
         (AccountApi, SessionApi, KeyApi),
-        (CounterApi, ServerApi, BackupApi),
+        (CounterApi, ServerApi, BackupApi, ExportApi),
     );
     OpenApiService::new(api, "Bellrope", env!("CARGO_PKG_VERSION"))
         .description(DESCRIPTION)

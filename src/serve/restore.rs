@@ -62,27 +62,12 @@ pub fn restore(
     // Held until the end: nobody opens what is about to be replaced.
     let _lock = has_database.then(|| engine::lock(&database)).transpose()?;
 
-    let draft = folder.path().join(DRAFT);
-    clear(&draft)?;
-    let unpacked = unpack(&folder, &draft, archive)
-        .with_context(|| format!("{shown} cannot be restored, and nothing was changed"));
-    let (manifest, faults) = match unpacked {
-        Ok(unpacked) => unpacked,
-        Err(error) => {
-            clear(&draft)?;
-            return Err(error);
-        }
+    let suffix = suffix("restore", clock);
+    let unpack = |draft: &Path| {
+        unpack(&folder, draft, archive)
+            .with_context(|| format!("{shown} cannot be restored, and nothing was changed"))
     };
-    let stamp = clock.now().strftime("%Y-%m-%dT%H-%M-%S%.3fZ");
-    let suffix = format!("before-restore-{stamp}");
-    let mut note = new_file(&folder, &draft.join(SUFFIX))?;
-    io::Write::write_all(&mut note, suffix.as_bytes())?;
-    note.sync_all()?;
-    sync(&draft)?;
-    fs::rename(&draft, folder.path().join(READY))?;
-    sync(folder.path())?;
-    finish(&folder)?;
-    folder.secret()?;
+    let (manifest, faults) = put(&folder, &suffix, unpack)?;
     let previous = has_database.then(|| folder.path().join(format!("{DATABASE}.{suffix}")));
     Ok(Restored {
         manifest,
@@ -91,10 +76,42 @@ pub fn restore(
     })
 }
 
+/// What the files are called from now on that `word` replaces.
+pub(super) fn suffix(word: &str, clock: &Clock) -> String {
+    let stamp = clock.now().strftime("%Y-%m-%dT%H-%M-%S%.3fZ");
+    format!("before-{word}-{stamp}")
+}
+
+/// Puts what `fill` makes in a draft into its place; nothing is left of a draft that failed.
+pub(super) fn put<T>(
+    folder: &Folder,
+    suffix: &str,
+    fill: impl FnOnce(&Path) -> Result<T>,
+) -> Result<T> {
+    let draft = folder.path().join(DRAFT);
+    clear(&draft)?;
+    DirBuilder::new().mode(0o700).create(&draft)?;
+    let filled = folder.claim_folder(&draft).and_then(|()| fill(&draft));
+    let filled = match filled {
+        Ok(filled) => filled,
+        Err(error) => {
+            clear(&draft)?;
+            return Err(error);
+        }
+    };
+    let mut note = new_file(folder, &draft.join(SUFFIX))?;
+    io::Write::write_all(&mut note, suffix.as_bytes())?;
+    note.sync_all()?;
+    sync(&draft)?;
+    fs::rename(&draft, folder.path().join(READY))?;
+    sync(folder.path())?;
+    finish(folder)?;
+    folder.secret()?;
+    Ok(filled)
+}
+
 /// Unpacks into the draft, and believes nothing of it before it was looked at.
 fn unpack(folder: &Folder, draft: &Path, archive: impl Read) -> Result<(Manifest, Vec<String>)> {
-    DirBuilder::new().mode(0o700).create(draft)?;
-    folder.claim_folder(draft)?;
     let manifest = archive::read(BufReader::new(archive), |name, content| {
         let file = new_file(folder, &draft.join(name)).map_err(io::Error::other)?;
         io::copy(content, &mut &file)?;
@@ -118,7 +135,7 @@ fn unpack(folder: &Folder, draft: &Path, archive: impl Read) -> Result<(Manifest
     Ok((manifest, report.faults))
 }
 
-fn new_file(folder: &Folder, path: &Path) -> Result<File> {
+pub(super) fn new_file(folder: &Folder, path: &Path) -> Result<File> {
     let file = OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -25,6 +25,7 @@ mod crash;
 mod demo;
 mod disk;
 mod doctor;
+mod export;
 mod fault;
 mod flood;
 mod fold;

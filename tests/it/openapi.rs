@@ -43,6 +43,7 @@ async fn the_description_names_every_operation_and_every_refusal() {
         "GET /accounts",
         "GET /backup",
         "GET /check",
+        "GET /export",
         "GET /inbox",
         "GET /inbox/counts",
         "GET /inbox/preferences",

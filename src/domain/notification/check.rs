@@ -63,6 +63,31 @@ pub fn of_batch(app: &App, mut draft: Draft) -> Result<(Content, Vec<MemberId>)>
 
 /// Checks what is said, and resolves its link.
 pub fn content(app: &App, content: &mut Content) -> Result<()> {
+    said(content)?;
+    if let Some(url) = &content.url {
+        content.url = Some(link(app, url)?);
+    }
+    // What a row keeps is what is compared when the same comes again: whole milliseconds.
+    let whole = |at: Timestamp| Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at);
+    content.expires_at = content.expires_at.map(whole);
+    if content.expires_at.is_some_and(|at| at <= app.clock.now()) {
+        let detail = "It has expired already; give a time to come.";
+        return Err(Error::field("expires_at", detail));
+    }
+    Ok(())
+}
+
+/// Checks what was published once: its link is resolved, and its time may be over.
+pub fn kept(content: &Content) -> Result<()> {
+    said(content)?;
+    match &content.url {
+        // The forum's own address came in front of a path.
+        Some(url) if !is_path(url) && !is_web(url, 2 * URL_BYTES_MAX) => Err(wrong_link()),
+        _ => Ok(()),
+    }
+}
+
+fn said(content: &Content) -> Result<()> {
     let kind_ok = |byte: u8| {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-')
     };
@@ -78,9 +103,6 @@ pub fn content(app: &App, content: &mut Content) -> Result<()> {
     if content.body.chars().count() > BODY_CHARS_MAX {
         let detail = format!("A body has at most {BODY_CHARS_MAX} characters.");
         return Err(Error::field("body", detail));
-    }
-    if let Some(url) = &content.url {
-        content.url = Some(link(app, url)?);
     }
     if let Some(actor) = &content.actor {
         person(actor)?;
@@ -99,17 +121,10 @@ pub fn content(app: &App, content: &mut Content) -> Result<()> {
         let detail = format!("`data` has at most {DATA_BYTES_MAX} bytes as JSON.");
         return Err(Error::field("data", detail));
     }
-    // What a row keeps is what is compared when the same comes again: whole milliseconds.
-    let whole = |at: Timestamp| Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at);
-    content.expires_at = content.expires_at.map(whole);
-    if content.expires_at.is_some_and(|at| at <= app.clock.now()) {
-        let detail = "It has expired already; give a time to come.";
-        return Err(Error::field("expires_at", detail));
-    }
     Ok(())
 }
 
-fn person(actor: &Person) -> Result<()> {
+pub fn person(actor: &Person) -> Result<()> {
     id("actor.id", &actor.id)?;
     if let Some(name) = &actor.name
         && name.chars().count() > NAME_CHARS_MAX
@@ -118,7 +133,7 @@ fn person(actor: &Person) -> Result<()> {
         return Err(Error::field("actor.name", detail));
     }
     match &actor.avatar {
-        Some(avatar) if !is_web(avatar) => {
+        Some(avatar) if !is_web(avatar, URL_BYTES_MAX) => {
             let detail = "An avatar is an http or https URL of at most 2048 bytes.";
             Err(Error::field("actor.avatar", detail))
         }
@@ -148,34 +163,41 @@ fn handle(field: &'static str, raw: Option<&str>) -> Result<()> {
 
 /// An http(s) URL as it is, or a path on the forum.
 fn link(app: &App, raw: &str) -> Result<String> {
-    let is_path = raw.starts_with('/') && !raw.starts_with("//") && !raw.starts_with("/\\");
-    // A browser drops tabs and newlines from a URL, so "/\t/elsewhere" would be another host.
-    let is_clean = raw.len() <= URL_BYTES_MAX && !raw.contains(char::is_control);
-    if is_clean && is_path {
+    if is_path(raw) {
         let forum = app.forum_url.as_ref();
         return Ok(forum.map_or_else(
             || raw.to_owned(),
             |forum| format!("{}{raw}", forum.as_str()),
         ));
     }
-    if is_web(raw) {
+    if is_web(raw, URL_BYTES_MAX) {
         return Ok(raw.to_owned());
     }
+    Err(wrong_link())
+}
+
+fn wrong_link() -> Error {
     let detail = format!(
         "A link is an http or https URL, or a path that begins with one `/`, of at most {URL_BYTES_MAX} bytes."
     );
-    Err(Error::field("url", detail))
+    Error::field("url", detail)
+}
+
+/// A browser drops tabs and newlines from a URL, so `"/\t/elsewhere"` would be another host.
+fn is_path(raw: &str) -> bool {
+    let is_clean = raw.len() <= URL_BYTES_MAX && !raw.contains(char::is_control);
+    is_clean && raw.starts_with('/') && !raw.starts_with("//") && !raw.starts_with("/\\")
 }
 
 /// The scheme is spelled out: a parser passes over spaces in front, and takes it without slashes,
 /// which to a browser is a path on some pages.
-fn is_web(raw: &str) -> bool {
+fn is_web(raw: &str, bytes_max: usize) -> bool {
     let parsed = url::Url::parse(raw);
     let spells = |scheme: &str| {
         raw.get(..scheme.len())
             .is_some_and(|s| s.eq_ignore_ascii_case(scheme))
     };
-    raw.len() <= URL_BYTES_MAX
+    raw.len() <= bytes_max
         && (spells("https://") || spells("http://"))
         && !raw.contains(char::is_control)
         && parsed.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())

@@ -117,7 +117,7 @@ pub fn existing(tables: &Writing<'_>, name: &Name) -> Result<Account> {
     get(&tables.account, name)?.ok_or_else(missing)
 }
 
-fn put(tables: &mut Writing<'_>, account: &Account) -> Result<()> {
+pub fn put(tables: &mut Writing<'_>, account: &Account) -> Result<()> {
     let row = encode(account)?;
     tables
         .account

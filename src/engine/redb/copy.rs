@@ -9,11 +9,14 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use async_trait::async_trait;
+use jiff::Timestamp;
 use redb::backends::FileBackend;
 use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase as _};
 
 use super::tables::{self, Reading, Writing};
-use super::{Redb, check, check_schema, disk, opened, prepare, refuse_newer, storage, writer};
+use super::{
+    Redb, check, check_schema, disk, export, opened, prepare, refuse_newer, storage, writer,
+};
 use crate::domain::backup::{Moment, Report};
 use crate::domain::engine::Copies;
 use crate::domain::error::{self, Error};
@@ -34,6 +37,16 @@ impl Copies for Redb {
         let file = self.file.clone().ok_or(nowhere)?;
         self.go_through(move |moment, go_on| make(moment, &file, go_on))
             .await
+    }
+
+    async fn export(&self, now: Timestamp) -> error::Result<File> {
+        let nowhere =
+            Error::NotCopied("The database is in no file, so there is nowhere to write an export.");
+        let file = self.file.clone().ok_or(nowhere)?;
+        let write = move |moment: &ReadTransaction, go_on: GoOn<'_>| {
+            copied(export::make(moment, &file, now, go_on))
+        };
+        self.go_through(write).await
     }
 
     async fn check(&self) -> error::Result<Report> {
@@ -101,7 +114,10 @@ fn make(
     original: &Path,
     go_on: GoOn<'_>,
 ) -> error::Result<(Moment, File)> {
-    let made = make_in(moment, original, go_on);
+    copied(make_in(moment, original, go_on))
+}
+
+fn copied<T>(made: Result<T>) -> error::Result<T> {
     made.map_err(|wrong| match wrong.downcast::<Error>() {
         Ok(error @ Error::Stopping) => error,
         Ok(error) => not_copied(&error.into()),
@@ -218,7 +234,7 @@ fn open_whole(file: &Path) -> Result<Database> {
     Ok(database)
 }
 
-fn builder() -> Builder {
+pub fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
     builder
@@ -232,7 +248,7 @@ fn checked() -> Builder {
 }
 
 /// A full disk would take the server's next commit with it.
-fn ensure_room(on: &File, original: &Path) -> Result<()> {
+pub fn ensure_room(on: &File, original: &Path) -> Result<()> {
     let disk = rustix::fs::fstatvfs(on).map_err(io::Error::from)?;
     let (free, needed) = (
         disk.f_bavail.saturating_mul(disk.f_frsize),

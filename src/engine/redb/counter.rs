@@ -31,17 +31,23 @@ pub fn increment(
         return Err(Error::TokenRevoked);
     }
     let age = sum(get(&tables.counter, member)?.age.checked_add(1))?;
-    let row = encode(&Counter {
+    let counter = Counter {
         age,
         updated_at: Some(now),
-    })?;
-    tables
-        .counter
-        .insert(member.as_str(), row.as_slice())
-        .map_err(storage)?;
+    };
+    put(tables, member, &counter)?;
     events.push(Event::Counted {
         member: member.clone(),
         age,
     });
     Ok(age)
+}
+
+pub fn put(tables: &mut Writing<'_>, member: &MemberId, counter: &Counter) -> Result<()> {
+    let row = encode(counter)?;
+    let counters = &mut tables.counter;
+    counters
+        .insert(member.as_str(), row.as_slice())
+        .map_err(storage)?;
+    Ok(())
 }

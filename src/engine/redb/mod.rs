@@ -6,6 +6,8 @@ mod check;
 mod copy;
 mod counter;
 mod disk;
+mod export;
+mod import;
 mod inbox;
 mod inboxes;
 mod key;
@@ -41,6 +43,7 @@ use disk::Disk;
 use tables::{META, Reading, Writing};
 
 pub use copy::{check_pages, compact, examine, glance, lock, renew};
+pub use import::import;
 use writer::Writer;
 
 /// What this program writes. A file with a higher number is refused, one with a lower migrated.

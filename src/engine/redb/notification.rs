@@ -22,7 +22,7 @@ use crate::domain::notification::{
 /// Parts that are looked through for an item's newest actors.
 const ACTORS_SCAN_MAX: usize = 100;
 /// Parts of one item that are kept. Older ones stay counted and cannot be retracted one by one.
-const PARTS_MAX: u32 = 10_000;
+pub const PARTS_MAX: u32 = 10_000;
 
 pub fn publish(
     tables: &mut Writing<'_>,

@@ -55,6 +55,43 @@ export interface Server {
   registration: 'open' | 'closed'
 }
 
+/** What a server counts. Totals begin at 0 with each start. */
+export interface Statistics {
+  time: string
+  version: string
+  started_at: string
+  uptime_s: number
+  /** Why changes are refused; null while they are kept. */
+  unready: { code: string; detail: string } | null
+  sockets: { member: number; anonymous: number }
+  members_online: number
+  totals: {
+    publishes: number
+    recipients: number
+    kept: number
+    deliveries: number
+    inserts: number
+    logins: number
+    logins_failed: number
+    slow_cut: number
+  }
+  answers: Record<string, number>
+  refusals: Record<string, number>
+  store: {
+    waiting: number
+    capacity: number
+    file_bytes: number | null
+    commits: { count: number; seconds: number; buckets: { up_to: number | null; count: number }[] }
+  }
+  process: {
+    resident_bytes: number | null
+    descriptors: number | null
+    descriptors_max: number | null
+    cpu_seconds: number
+  }
+  backup: { made_at: string | null; failing: boolean }
+}
+
 /** Every code a problem can carry; each has words in both languages (i18n.spec.ts sees to it). */
 export const serverCodes = [
   'malformed',

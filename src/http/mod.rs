@@ -15,6 +15,7 @@ mod notification;
 mod ops;
 mod payload;
 mod session;
+mod statistics;
 mod ui;
 mod user;
 
@@ -42,6 +43,7 @@ use key::KeyApi;
 use notification::NotificationApi;
 use ops::ServerApi;
 use session::SessionApi;
+use statistics::StatisticsApi;
 use user::UserApi;
 
 /// Where the API is.
@@ -156,7 +158,7 @@ fn api() -> OpenApiService<impl OpenApi, ()> {
     let api = (
         (NotificationApi, UserApi, InboxApi),
         (AccountApi, SessionApi, KeyApi),
-        (CounterApi, ServerApi, BackupApi),
+        (CounterApi, ServerApi, StatisticsApi, BackupApi),
     );
     OpenApiService::new(api, "Bellrope", env!("CARGO_PKG_VERSION"))
         .description(DESCRIPTION)

@@ -46,6 +46,7 @@ const MEMBER_PAGES = [
   [COUNTER, '[data-testid=connection][data-state=live]'],
   ['/keys', '.key'],
   ['/publish', 'form'],
+  ['/live', '[data-tile]'],
   ['/sessions', '.session'],
   ['/account', 'dl'],
   ['/no/such/page', 'h1'],

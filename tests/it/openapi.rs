@@ -50,6 +50,7 @@ async fn the_description_names_every_operation_and_every_refusal() {
         "GET /me",
         "GET /me/sessions",
         "GET /server",
+        "GET /statistics",
         "POST /accounts",
         "POST /accounts/{name}/disable",
         "POST /accounts/{name}/enable",

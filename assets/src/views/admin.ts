@@ -1,3 +1,4 @@
 // The administrators' pages, in one piece likewise; members never load them.
 export { default as KeyView } from './KeyView.vue'
 export { default as PublishView } from './PublishView.vue'
+export { default as StatisticsView } from './StatisticsView.vue'

@@ -1,5 +1,5 @@
 // The pages the navigation leads to, by their routes' names.
-import { Activity, Hash, KeyRound, Megaphone, MonitorSmartphone, UserRound } from '@lucide/vue'
+import { Activity, Hash, KeyRound, Megaphone, MonitorSmartphone, UserRound, UsersRound } from '@lucide/vue'
 
 export const memberPages = [
   { name: 'counter', icon: Hash },
@@ -8,6 +8,7 @@ export const memberPages = [
 ]
 export const adminPages = [
   { name: 'statistics', icon: Activity },
+  { name: 'user', icon: UsersRound },
   { name: 'key', icon: KeyRound },
   { name: 'publish', icon: Megaphone },
 ]

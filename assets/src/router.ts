@@ -68,6 +68,12 @@ const routes: RouteRecordRaw[] = [
     component: async () => (await admins()).StatisticsView,
     meta: { for: 'member' },
   },
+  {
+    path: '/members',
+    name: 'user',
+    component: async () => (await admins()).UserView,
+    meta: { for: 'member' },
+  },
   { path: '/login', name: 'login', component: LoginView, meta: { for: 'guest' } },
   {
     path: '/register',

@@ -55,6 +55,42 @@ export interface Server {
   registration: 'open' | 'closed'
 }
 
+/** An own account, as administrators see it. */
+export interface Account {
+  id: string
+  name: string
+  role: Role
+  disabled: boolean
+  created_at: string
+}
+
+/** A member, as administrators see one. */
+export interface AboutUser {
+  id: string
+  /** False for whoever was forgotten and has not come back. */
+  known: boolean
+  account: Account | null
+  sockets: number
+  sessions: Session[]
+  inbox: { epoch: string; seq: number; counts: { unread: number; unseen: number } }
+  items: number
+  signed_out_at: string | null
+  /** The newest first. */
+  trace: Trace[]
+}
+
+export interface Trace {
+  seq: number
+  at: string
+  type: 'inbox.added' | 'inbox.updated' | 'inbox.removed' | 'inbox.state'
+  ids: string[]
+  kind: string | null
+  through: number | null
+  read: boolean | null
+  seen: boolean | null
+  archived: boolean | null
+}
+
 /** What a server counts. Totals begin at 0 with each start. */
 export interface Statistics {
   time: string

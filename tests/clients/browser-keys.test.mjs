@@ -53,10 +53,10 @@ test('a key is shown once, does what its scope allows, and nothing once it is re
 test('a member finds none of them, and is told why', async () => {
   await server.user('add', 'ann', '--password-stdin')
   const { one, page } = await member(server, 'ann', { path: '/keys' })
-  for (const path of ['/keys', '/publish', '/live']) {
+  for (const path of ['/keys', '/publish', '/live', '/members', '/members?id=@ann']) {
     await page.goto(server.url + path)
     await page.waitForSelector('.notice >> text=for administrators')
-    assert.equal(await page.isVisible('form, [data-tile]'), false)
+    assert.equal(await page.isVisible('form, [data-tile], .about'), false)
   }
   assert.equal(await page.isVisible('nav >> text=Keys'), false)
   await one.leave(REFUSED)

@@ -47,6 +47,8 @@ const MEMBER_PAGES = [
   ['/keys', '.key'],
   ['/publish', 'form'],
   ['/live', '[data-tile]'],
+  ['/members', '.account'],
+  [`/members?id=${encodeURIComponent(`@${LONG}`)}`, '.trace li'],
   ['/sessions', '.session'],
   ['/account', 'dl'],
   ['/no/such/page', 'h1'],

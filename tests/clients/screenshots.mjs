@@ -138,6 +138,12 @@ for (const locale of ['en', 'zh-CN']) {
         await shoot('publish-receipt')
 
         await live(page, shoot)
+        await open('members', '/members', '.account')
+        await open('member', '/members?id=@mei', '.trace li')
+        await shoot('member-whole', { fullPage: true })
+        await page.click('.about button.danger >> nth=1')
+        await page.waitForSelector('[role=alertdialog]')
+        await shoot('member-confirm')
 
         await page.goto(server.url + COUNTER)
         await page.waitForSelector('[data-testid=connection][data-state=live]')

@@ -33,7 +33,7 @@ use Door::{Account, Anybody, Member, Operator, Scope};
 
 /// Every operation. In this order Bob can be asked for, changed and taken apart: what is at the
 /// end leaves nothing for what is before it.
-const DOORS: [(&str, Door); 43] = [
+const DOORS: [(&str, Door); 44] = [
     ("GET /server", Anybody("")),
     ("POST /setup", Anybody("token_invalid")),
     ("POST /register", Anybody("exists")),
@@ -61,6 +61,7 @@ const DOORS: [(&str, Door); 43] = [
     ("POST /accounts", Scope("admin")),
     ("GET /keys", Scope("admin")),
     ("GET /statistics", Scope("admin")),
+    ("GET /users/{id}", Scope("admin")),
     ("GET /backup", Scope("admin")),
     ("GET /check", Scope("admin")),
     ("POST /keys", Scope("admin")),

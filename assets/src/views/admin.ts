@@ -2,3 +2,4 @@
 export { default as KeyView } from './KeyView.vue'
 export { default as PublishView } from './PublishView.vue'
 export { default as StatisticsView } from './StatisticsView.vue'
+export { default as UserView } from './UserView.vue'

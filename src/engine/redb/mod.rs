@@ -15,6 +15,7 @@ mod notification;
 mod retention;
 mod session;
 mod tables;
+mod trace;
 mod view;
 mod writer;
 

@@ -74,7 +74,10 @@ pub async fn read(app: &App, actor: &Actor, id: &str, selector: Selector) -> Res
 /// # Errors
 /// `ScopeMissing`, `TooMany`, `FieldInvalid`, `Busy`, `Storage`.
 pub async fn sign_out(app: &App, actor: &Actor, id: &str) -> Result<()> {
-    actor.require(Scope::Inbox)?;
+    // A forum does it when its member logs out, an administrator's script when an account is at risk.
+    if actor.require(Scope::Admin).is_err() {
+        actor.require(Scope::Inbox)?;
+    }
     key::spend(app, actor, 1)?;
     let member = MemberId::parse(id, "id")?;
     app.store

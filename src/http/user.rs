@@ -152,7 +152,8 @@ impl UserApi {
 
     /// Sign a member out
     ///
-    /// Forum tokens issued until now are refused, sessions and sockets end. Needs the scope `inbox`.
+    /// Forum tokens issued until now are refused, sessions and sockets end. Needs the scope `inbox` or
+    /// `admin`.
     #[oai(
         path = "/users/:id/sign-out",
         method = "post",

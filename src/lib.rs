@@ -49,7 +49,8 @@
 //! 7. A change of an inbox takes one number; what changes nothing takes none and tells nobody.
 //! 8. The clock is [`domain::clock::Clock`]; rules never ask the system for the time.
 //! 9. What the server counts is in [`domain::metrics`], by an atomic where it happens; what can be
-//!    asked of what is there is asked. `http/metrics.rs` puts it into words.
+//!    asked of what is there is asked. `http/metrics.rs` puts it into words for collectors,
+//!    `http/statistics.rs` for the administrators' page.
 //! 10. Causes of failures are logged once and never sent; clients get a code and a sentence.
 //!
 //! # Where a feature goes

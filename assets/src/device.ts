@@ -1,4 +1,5 @@
 // A user agent in plain words: which browser, on which system. A guess for the eye, never a decision.
+import { useI18n } from 'vue-i18n'
 
 export interface Device {
   kind: 'desktop' | 'phone' | 'program'
@@ -33,4 +34,13 @@ export function device(agent: string | null): Device {
   const system = systems.find(([sign]) => sign.test(text))?.[1] ?? null
   if (browser === null) return { kind: 'program', browser: /^[\w.-]+/.exec(text)?.[0] ?? null, system }
   return { kind: /Mobi|Android|iPhone|iPad/.test(text) ? 'phone' : 'desktop', browser, system }
+}
+
+export function useDeviceName() {
+  const { t } = useI18n()
+  return (agent: string | null): string => {
+    const { browser, system } = device(agent)
+    if (browser && system) return t('session.device', { browser, system })
+    return browser ?? system ?? t('session.unknown')
+  }
 }

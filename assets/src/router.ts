@@ -62,6 +62,18 @@ const routes: RouteRecordRaw[] = [
     component: async () => (await admins()).PublishView,
     meta: { for: 'member' },
   },
+  {
+    path: '/live',
+    name: 'statistics',
+    component: async () => (await admins()).StatisticsView,
+    meta: { for: 'member' },
+  },
+  {
+    path: '/members',
+    name: 'user',
+    component: async () => (await admins()).UserView,
+    meta: { for: 'member' },
+  },
   { path: '/login', name: 'login', component: LoginView, meta: { for: 'guest' } },
   {
     path: '/register',

@@ -55,6 +55,79 @@ export interface Server {
   registration: 'open' | 'closed'
 }
 
+/** An own account, as administrators see it. */
+export interface Account {
+  id: string
+  name: string
+  role: Role
+  disabled: boolean
+  created_at: string
+}
+
+/** A member, as administrators see one. */
+export interface AboutUser {
+  id: string
+  /** False for whoever was forgotten and has not come back. */
+  known: boolean
+  account: Account | null
+  sockets: number
+  sessions: Session[]
+  inbox: { epoch: string; seq: number; counts: { unread: number; unseen: number } }
+  items: number
+  signed_out_at: string | null
+  /** The newest first. */
+  trace: Trace[]
+}
+
+export interface Trace {
+  seq: number
+  at: string
+  type: 'inbox.added' | 'inbox.updated' | 'inbox.removed' | 'inbox.state'
+  ids: string[]
+  kind: string | null
+  through: number | null
+  read: boolean | null
+  seen: boolean | null
+  archived: boolean | null
+}
+
+/** What a server counts. Totals begin at 0 with each start. */
+export interface Statistics {
+  time: string
+  version: string
+  started_at: string
+  uptime_s: number
+  /** Why changes are refused; null while they are kept. */
+  unready: { code: string; detail: string } | null
+  sockets: { member: number; anonymous: number }
+  members_online: number
+  totals: {
+    publishes: number
+    recipients: number
+    kept: number
+    deliveries: number
+    inserts: number
+    logins: number
+    logins_failed: number
+    slow_cut: number
+  }
+  answers: Record<string, number>
+  refusals: Record<string, number>
+  store: {
+    waiting: number
+    capacity: number
+    file_bytes: number | null
+    commits: { count: number; seconds: number; buckets: { up_to: number | null; count: number }[] }
+  }
+  process: {
+    resident_bytes: number | null
+    descriptors: number | null
+    descriptors_max: number | null
+    cpu_seconds: number
+  }
+  backup: { made_at: string | null; failing: boolean }
+}
+
 /** Every code a problem can carry; each has words in both languages (i18n.spec.ts sees to it). */
 export const serverCodes = [
   'malformed',

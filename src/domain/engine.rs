@@ -17,7 +17,7 @@ use super::counter::Counter;
 use super::error::Result;
 use super::event::{EndReason, Event};
 use super::id::{ItemId, MemberId};
-use super::inbox::{Act, Cursor, Muted, Page, Query, Replay, Selector, Standing};
+use super::inbox::{Act, Cursor, Muted, Page, Query, Replay, Selector, Standing, Trace};
 use super::key::Key;
 use super::metrics::{Census, Pulse};
 use super::notification::{Broadcast, Delivery, Note, Publication, Recipient, Retraction};
@@ -167,6 +167,9 @@ pub trait Inboxes: Send + Sync {
     async fn forget(&self, member: &MemberId, now: Timestamp) -> Result<()>;
 
     async fn standing(&self, member: &MemberId) -> Result<Standing>;
+
+    /// How it stands, with the newest changes. `None` when nobody ever saw the member.
+    async fn trace(&self, member: &MemberId, max: usize) -> Result<Option<Trace>>;
 
     async fn page(&self, member: &MemberId, query: &Query) -> Result<Page>;
 

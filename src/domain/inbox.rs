@@ -2,6 +2,7 @@
 
 mod change;
 mod retention;
+mod trace;
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use serde::Serialize;
 
 pub use change::{Became, Change, What, Which};
 pub use retention::keep;
+pub use trace::{Trace, Traced};
 
 use super::account::{self, User};
 use super::error::{Error, Result};

@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::error::{CODES, Error, Result};
+use super::key::Scope;
 use super::notification::{Delivery, Outcome, Receipt, Results};
 use super::{Actor, App};
 
@@ -250,9 +251,10 @@ impl Metrics {
 }
 
 /// All there is to know of a running server at one moment.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Snapshot {
     pub version: &'static str,
+    pub at: Timestamp,
     pub began_at: Timestamp,
     pub publishes: u64,
     pub recipients: u64,
@@ -269,8 +271,8 @@ pub struct Snapshot {
     pub refusals: Vec<(&'static str, u64)>,
     pub connections: Connections,
     pub here: Census,
-    /// Whether the store takes writes.
-    pub is_ready: bool,
+    /// Why the store takes no writes; `None` while it does.
+    pub unready: Option<Error>,
     pub store: Pulse,
     /// Of the backups the server makes by itself: the newest, and whether the last try failed.
     pub backup_made_at: Option<Timestamp>,
@@ -289,6 +291,15 @@ pub async fn read(app: &App, actor: &Actor) -> Result<Snapshot> {
     }
 }
 
+/// The same for the administrators' page.
+///
+/// # Errors
+/// `ScopeMissing`.
+pub async fn statistics(app: &App, actor: &Actor) -> Result<Snapshot> {
+    actor.require(Scope::Admin)?;
+    Ok(snapshot(app).await)
+}
+
 /// The same for whoever is known to be allowed.
 pub async fn snapshot(app: &App) -> Snapshot {
     let meters = &app.metrics;
@@ -297,6 +308,7 @@ pub async fn snapshot(app: &App) -> Snapshot {
     let process = tokio::task::spawn_blocking(process::look);
     Snapshot {
         version: env!("CARGO_PKG_VERSION"),
+        at: app.clock.now(),
         began_at: meters.began_at,
         publishes: meters.publishes.count(),
         recipients: meters.recipients.count(),
@@ -316,7 +328,7 @@ pub async fn snapshot(app: &App) -> Snapshot {
             .get()
             .map_or_else(Connections::default, |ask| ask()),
         here: app.bus.census(),
-        is_ready: app.store.ready().await.is_ok(),
+        unready: app.store.ready().await.err(),
         store: app.store.pulse(),
         backup_made_at: app.backups.made_at(),
         is_backup_failing: app.backups.failed_at().is_some(),

@@ -132,7 +132,7 @@ impl From<Login> for LoginBody {
 /// An account, as administrators see it.
 #[derive(Object)]
 #[oai(rename = "Account")]
-struct AccountBody {
+pub struct AccountBody {
     id: String,
     name: String,
     role: RoleName,

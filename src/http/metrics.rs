@@ -162,7 +162,7 @@ fn store(now: &Snapshot, to: &mut Sheet<'_>) -> fmt::Result {
     to.gauge(
         "bellrope_store_ready",
         "Whether changes can be kept: 1, or 0 while the disk takes no writes",
-        i64::from(now.is_ready),
+        i64::from(now.unready.is_none()),
     )?;
     if let Some(bytes) = now.store.file_bytes {
         to.gauge(

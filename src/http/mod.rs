@@ -16,6 +16,7 @@ mod notification;
 mod ops;
 mod payload;
 mod session;
+mod statistics;
 mod ui;
 mod user;
 
@@ -44,6 +45,7 @@ use key::KeyApi;
 use notification::NotificationApi;
 use ops::ServerApi;
 use session::SessionApi;
+use statistics::StatisticsApi;
 use user::UserApi;
 
 /// Where the API is.
@@ -158,7 +160,8 @@ fn api() -> OpenApiService<impl OpenApi, ()> {
     let api = (
         (NotificationApi, UserApi, InboxApi),
         (AccountApi, SessionApi, KeyApi),
-        (CounterApi, ServerApi, BackupApi, ExportApi),
+        (CounterApi, ServerApi, StatisticsApi),
+        (BackupApi, ExportApi),
     );
     OpenApiService::new(api, "Bellrope", env!("CARGO_PKG_VERSION"))
         .description(DESCRIPTION)

@@ -18,7 +18,7 @@ pub struct SessionApi;
 /// One login.
 #[derive(Object)]
 #[oai(rename = "Session")]
-struct SessionBody {
+pub struct SessionBody {
     id: String,
     created_at: DateTime,
     /// To the minute.
@@ -32,9 +32,10 @@ struct SessionBody {
 }
 
 impl SessionBody {
-    fn new(session: Session, current: &SessionId) -> Self {
+    /// `asks` is the one that asks, where a session does.
+    pub fn new(session: Session, asks: Option<&SessionId>) -> Self {
         Self {
-            current: session.id == *current,
+            current: asks == Some(&session.id),
             id: session.id.as_str().to_owned(),
             created_at: DateTime(session.created_at),
             last_used_at: DateTime(session.last_used_at),
@@ -70,7 +71,7 @@ impl SessionApi {
         let sessions = session::list(app.0, &caller.0).await?;
         let items = sessions
             .into_iter()
-            .map(|session| SessionBody::new(session, &current))
+            .map(|session| SessionBody::new(session, Some(&current)))
             .collect();
         Ok(Json(Sessions { items }))
     }

@@ -50,13 +50,13 @@ test('a key is shown once, does what its scope allows, and nothing once it is re
   await one.leave()
 })
 
-test('a member finds neither page, and is told why', async () => {
+test('a member finds none of them, and is told why', async () => {
   await server.user('add', 'ann', '--password-stdin')
   const { one, page } = await member(server, 'ann', { path: '/keys' })
-  for (const path of ['/keys', '/publish']) {
+  for (const path of ['/keys', '/publish', '/live', '/members', '/members?id=@ann']) {
     await page.goto(server.url + path)
     await page.waitForSelector('.notice >> text=for administrators')
-    assert.equal(await page.isVisible('form'), false)
+    assert.equal(await page.isVisible('form, [data-tile], .about'), false)
   }
   assert.equal(await page.isVisible('nav >> text=Keys'), false)
   await one.leave(REFUSED)

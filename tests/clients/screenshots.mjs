@@ -39,6 +39,46 @@ const STORY = [
   ...['Dee', 'Cid', 'Bob', 'Ann'].map((name, index) => like(person(String(10 + index), name))),
 ]
 
+/** Five minutes of a forum's evening, told at once: each time the tab is seen, it asks. */
+async function live(page, shoot) {
+  const real = (await server.api('GET', '/statistics', { token })).json
+  const asked = 140
+  let step = 0
+  const buckets = real.store.commits.buckets.map(({ up_to }) => ({ up_to, count: 0 }))
+  const totals = { ...real.totals, recipients: 48_210, logins: 312, logins_failed: 4, slow_cut: 2 }
+  await page.route('**/api/v1/statistics', (route) => {
+    step += 1
+    const wave = 1 + Math.sin(step / 9) * 0.4 + Math.sin(step / 2.3) * 0.2
+    totals.publishes += Math.round(14 * wave)
+    totals.deliveries += Math.round(190 * wave)
+    for (const index of [3, 3, 4]) buckets[index].count += Math.round(6 * wave)
+    const member = Math.round(2100 + step * 5 + 60 * wave)
+    const commits = { count: totals.publishes, seconds: totals.publishes * 0.0031, buckets }
+    const json = {
+      ...real,
+      time: new Date(Date.parse(real.time) + step * 2000).toISOString(),
+      sockets: { member, anonymous: 37 },
+      members_online: member - 412,
+      totals,
+      answers: { '1xx': 0, '2xx': 61_342 + step, '3xx': 120, '4xx': 38, '5xx': 3 },
+      refusals: { token_expired: 24, login_failed: 4, busy: step > 90 ? 3 : 0 },
+      store: { ...real.store, waiting: Math.max(0, Math.round(9 * (wave - 0.9))), commits },
+      backup: { made_at: real.started_at, failing: false },
+    }
+    return route.fulfill({ json })
+  })
+  await page.goto(`${server.url}/live`)
+  await page.waitForSelector('[data-tile]')
+  for (let at = 0; at < asked; at += 1) {
+    const answered = page.waitForResponse('**/api/v1/statistics')
+    await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')))
+    await answered
+  }
+  await shoot('live')
+  await shoot('live-whole', { fullPage: true })
+  await page.unroute('**/api/v1/statistics')
+}
+
 for (const locale of ['en', 'zh-CN']) {
   for (const colorScheme of ['light', 'dark']) {
     for (const width of [1280, 390]) {
@@ -51,8 +91,8 @@ for (const locale of ['en', 'zh-CN']) {
         const viewport = { width, height: width > 600 ? 800 : 844 }
         const one = await visit(server, { locale, colorScheme, viewport, reducedMotion: 'reduce' })
         const page = await one.page()
-        const shoot = (name) =>
-          page.screenshot({ path: join(folder, `${name}-${width}-${colorScheme}-${locale}.png`) })
+        const shoot = (name, options) =>
+          page.screenshot({ path: join(folder, `${name}-${width}-${colorScheme}-${locale}.png`), ...options })
         const open = async (name, path, ready = 'h1') => {
           await page.goto(server.url + path)
           await page.waitForSelector(ready)
@@ -96,6 +136,14 @@ for (const locale of ['en', 'zh-CN']) {
         await page.click('form button[type=submit]')
         await page.waitForSelector('.receipt')
         await shoot('publish-receipt')
+
+        await live(page, shoot)
+        await open('members', '/members', '.account')
+        await open('member', '/members?id=@mei', '.trace li')
+        await shoot('member-whole', { fullPage: true })
+        await page.click('.about button.danger >> nth=1')
+        await page.waitForSelector('[role=alertdialog]')
+        await shoot('member-confirm')
 
         await page.goto(server.url + COUNTER)
         await page.waitForSelector('[data-testid=connection][data-state=live]')

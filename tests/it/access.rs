@@ -25,15 +25,17 @@ enum Door {
     Account,
     /// A key with this scope, and administrators.
     Scope(&'static str),
+    /// A key with either, and administrators.
+    Either(&'static str, &'static str),
     /// Whoever owns the server's files, and nobody over the network.
     Operator,
 }
 
-use Door::{Account, Anybody, Member, Operator, Scope};
+use Door::{Account, Anybody, Either, Member, Operator, Scope};
 
 /// Every operation. In this order Bob can be asked for, changed and taken apart: what is at the
 /// end leaves nothing for what is before it.
-const DOORS: [(&str, Door); 43] = [
+const DOORS: [(&str, Door); 45] = [
     ("GET /server", Anybody("")),
     ("POST /setup", Anybody("token_invalid")),
     ("POST /register", Anybody("exists")),
@@ -60,6 +62,8 @@ const DOORS: [(&str, Door); 43] = [
     ("GET /accounts", Scope("admin")),
     ("POST /accounts", Scope("admin")),
     ("GET /keys", Scope("admin")),
+    ("GET /statistics", Scope("admin")),
+    ("GET /users/{id}", Scope("admin")),
     ("GET /backup", Scope("admin")),
     ("GET /check", Scope("admin")),
     ("GET /export", Scope("admin")),
@@ -71,7 +75,7 @@ const DOORS: [(&str, Door); 43] = [
     ("POST /users/{id}/read", Scope("inbox")),
     ("DELETE /notifications/by-key/{key}", Scope("publish")),
     ("DELETE /notifications", Scope("publish")),
-    ("POST /users/{id}/sign-out", Scope("inbox")),
+    ("POST /users/{id}/sign-out", Either("inbox", "admin")),
     ("DELETE /users/{id}", Scope("inbox")),
     ("POST /accounts/{name}/disable", Scope("admin")),
     ("POST /accounts/{name}/enable", Scope("admin")),
@@ -125,7 +129,8 @@ impl Caller {
             (Account, Self::Other | Self::BobByTheForum) => Some("not_an_account"),
             (Member | Account, _) => None,
             (Scope(scope), _) if has(scope) => None,
-            (Scope(_) | Operator, _) => Some("scope_missing"),
+            (Either(one, other), _) if has(one) || has(other) => None,
+            (Scope(_) | Either(..) | Operator, _) => Some("scope_missing"),
         }
     }
 }
@@ -215,7 +220,7 @@ impl Visit {
             let is_for = match door {
                 Anybody(_) | Operator => false,
                 Member | Account => self.caller.is_bob(),
-                Scope(_) => true,
+                Scope(_) | Either(..) => true,
             };
             if !is_for || self.caller.refusal(door).is_some() {
                 continue;

@@ -69,6 +69,7 @@ mod selector;
 mod session;
 mod slow;
 mod socket;
+mod statistics;
 mod stop;
 mod store;
 mod tls;

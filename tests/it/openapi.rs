@@ -51,6 +51,8 @@ async fn the_description_names_every_operation_and_every_refusal() {
         "GET /me",
         "GET /me/sessions",
         "GET /server",
+        "GET /statistics",
+        "GET /users/{id}",
         "POST /accounts",
         "POST /accounts/{name}/disable",
         "POST /accounts/{name}/enable",

@@ -254,3 +254,110 @@ async fn presence_is_the_sockets_that_are_open() {
             .expect_problem(400, "malformed");
     }
 }
+
+#[tokio::test]
+async fn an_administrator_looks_into_a_member_and_reads_none_of_it() {
+    let world = World::forum().await;
+    let admin = world.admin().await;
+    let forum = world.key(&["publish", "inbox"]).await;
+    let ann = world.account("ann").await;
+    let socket = Socket::open(&world, &ann.token).await;
+    let secret = "what Bob wrote to Ann";
+    for kind in ["like", "reply"] {
+        let said = json!({ "to": "@ann", "kind": kind, "title": secret, "body": secret });
+        forum.publish(&world, said).await;
+    }
+    let page = ann.get(&world, "/api/v1/inbox").await.json();
+    let newest = page["items"][0]["id"].clone();
+    let read = json!({ "ids": [newest] });
+    ann.post(&world, "/api/v1/inbox/read", read).await;
+    ann.post(&world, "/api/v1/inbox/seen", json!({ "through": 1 }))
+        .await;
+
+    let answer = admin.get(&world, "/api/v1/users/@ann").await;
+    let about = answer.expect_status(StatusCode::OK).json();
+    assert!(!answer.text.contains(secret), "{about}");
+    assert_eq!(
+        (&about["id"], &about["known"]),
+        (&json!("@ann"), &json!(true))
+    );
+    assert_eq!(about["account"]["name"], "ann");
+    assert_eq!(
+        (&about["account"]["role"], &about["sockets"]),
+        (&json!("member"), &json!(1))
+    );
+    assert_eq!(about["sessions"].as_array().map(Vec::len), Some(1));
+    assert_eq!(about["sessions"][0]["current"], false);
+    assert_eq!(about["inbox"], standing(&world, &ann).await);
+    assert_eq!(about["items"], 2);
+    let trace = about["trace"].as_array().expect("changes").iter();
+    let trace: Vec<_> = trace
+        .map(|one| {
+            (
+                one["seq"].as_u64(),
+                one["type"].as_str(),
+                one["kind"].as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        trace,
+        [
+            (Some(4), Some("inbox.state"), None),
+            (Some(3), Some("inbox.state"), Some("reply")),
+            (Some(2), Some("inbox.added"), Some("reply")),
+            (Some(1), Some("inbox.added"), Some("like")),
+        ]
+    );
+    let changes = &about["trace"];
+    assert_eq!(
+        (&changes[0]["through"], &changes[0]["seen"]),
+        (&json!(1), &json!(true))
+    );
+    assert_eq!(
+        (&changes[1]["ids"][0], &changes[1]["read"]),
+        (&newest, &json!(true))
+    );
+
+    // A member that only the forum knows has a log as well, and nothing of an account.
+    forum.publish(&world, json!({ "to": "42" })).await;
+    let other = admin.get(&world, "/api/v1/users/42").await.json();
+    assert_eq!(
+        (&other["account"], &other["sockets"]),
+        (&Value::Null, &json!(0))
+    );
+    assert_eq!(other["trace"][0]["type"], "inbox.added");
+    forum.delete(&world, "/api/v1/users/42").await;
+    let gone = admin.get(&world, "/api/v1/users/42").await.json();
+    assert_eq!(
+        (&gone["known"], &gone["trace"]),
+        (&json!(false), &json!([]))
+    );
+    assert!(gone["signed_out_at"].is_string(), "{gone}");
+
+    for nobody in ["nobody", "@nobody"] {
+        let path = format!("/api/v1/users/{nobody}");
+        let missing = admin.get(&world, &path).await;
+        missing.expect_problem(404, "not_found");
+    }
+    for other in [&ann, &forum] {
+        let refused = other.get(&world, "/api/v1/users/@ann").await;
+        refused.expect_problem(403, "scope_missing");
+    }
+    drop(socket);
+}
+
+/// However much there is, it is a screen of it.
+#[tokio::test]
+async fn a_long_log_is_shown_by_its_end() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    let forum = world.key(&["publish"]).await;
+    for _ in 0..21 {
+        forum.publish(&world, json!({ "to": "42" })).await;
+    }
+    let about = admin.get(&world, "/api/v1/users/42").await.json();
+    let seqs = about["trace"].as_array().expect("changes").iter();
+    let seqs: Vec<_> = seqs.filter_map(|one| one["seq"].as_u64()).collect();
+    assert_eq!(seqs, (2..=21).rev().collect::<Vec<_>>());
+}

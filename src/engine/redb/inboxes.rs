@@ -4,13 +4,13 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::tables::Ledger;
-use super::{Redb, call, inbox, member, notification, retention};
+use super::{Redb, call, inbox, member, notification, retention, trace};
 use crate::domain::call::Record;
 use crate::domain::engine::Inboxes;
 use crate::domain::error::Result;
 use crate::domain::event::EndReason;
 use crate::domain::id::{ItemId, MemberId};
-use crate::domain::inbox::{Act, Cursor, Muted, Page, Query, Replay, Selector, Standing};
+use crate::domain::inbox::{Act, Cursor, Muted, Page, Query, Replay, Selector, Standing, Trace};
 use crate::domain::notification::{Broadcast, Delivery, Note, Publication, Recipient, Retraction};
 
 impl Redb {
@@ -120,6 +120,10 @@ impl Inboxes for Redb {
     async fn standing(&self, member: &MemberId) -> Result<Standing> {
         let ledger = self.read(|tables| member::get(&tables.member, member))?;
         Ok(self.stands(&ledger.unwrap_or_default()))
+    }
+
+    async fn trace(&self, member: &MemberId, max: usize) -> Result<Option<Trace>> {
+        self.read(|tables| trace::of(tables, &self.epoch, member, max))
     }
 
     async fn page(&self, member: &MemberId, query: &Query) -> Result<Page> {

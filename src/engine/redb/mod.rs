@@ -17,6 +17,7 @@ mod notification;
 mod retention;
 mod session;
 mod tables;
+mod trace;
 mod view;
 mod writer;
 

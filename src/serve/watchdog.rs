@@ -44,7 +44,9 @@ pub async fn keep(app: Arc<App>, front: Arc<Front<House>>) {
             }
             is_well = stall.is_none();
         }
-        super::tell_systemd(&news);
+        if !news.is_empty() {
+            super::tell_systemd(&news);
+        }
         said = status;
     }
 }

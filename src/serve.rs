@@ -186,10 +186,7 @@ pub async fn start_on(
         door,
     };
     let stalled = Arc::clone(&app.metrics.stalled);
-    let rules = Rules {
-        tls: tls.clone(),
-        ..rules(config, &public_url, stalled)
-    };
+    let rules = rules(config, &public_url, tls.clone(), stalled);
     let front = Front::new(house, rules);
     let (asked, max) = (Arc::downgrade(&front), config.connections_max);
     app.metrics.ask_connections(move || {
@@ -338,7 +335,12 @@ fn tls(config: &Config) -> Result<Option<Arc<Tls>>> {
     opened.map_err(anyhow::Error::msg)
 }
 
-fn rules(config: &Config, public_url: &str, stalled: Arc<AtomicU64>) -> Rules {
+fn rules(
+    config: &Config,
+    public_url: &str,
+    tls: Option<Arc<Tls>>,
+    stalled: Arc<AtomicU64>,
+) -> Rules {
     let origins = (!config.allow_origin.is_empty()).then(|| {
         let listed = config
             .allow_origin
@@ -355,7 +357,7 @@ fn rules(config: &Config, public_url: &str, stalled: Arc<AtomicU64>) -> Rules {
             proxies.iter().any(|block| block.contains(address))
         }),
         connections_max: config.connections_max,
-        tls: None,
+        tls,
         stalled,
     }
 }

@@ -176,6 +176,16 @@ pub(super) async fn user(app: &App, member: &Member) -> Result<User> {
 /// # Errors
 /// `LoginFailed`, `TooMany`, `Busy`, `Storage`.
 pub async fn login(app: &App, username: &str, secret: &str, device: &Device) -> Result<Login> {
+    let entered = enter(app, username, secret, device).await;
+    match &entered {
+        Ok(_) => app.metrics.logins.add(1),
+        Err(Error::LoginFailed) => app.metrics.logins_failed.add(1),
+        Err(_) => {}
+    }
+    entered
+}
+
+async fn enter(app: &App, username: &str, secret: &str, device: &Device) -> Result<Login> {
     let name = Name::parse(username).ok();
     let known_as = name.as_ref().map_or("", Name::key);
     let limited = || match device.client {
@@ -204,7 +214,6 @@ pub async fn login(app: &App, username: &str, secret: &str, device: &Device) -> 
         if let Client::Address(address) = device.client {
             app.tries.login_failed(known_as, address, app.clock.now());
         }
-        app.metrics.logins_failed.add(1);
         return Err(Error::LoginFailed);
     };
     if let Client::Address(address) = device.client {
@@ -213,15 +222,8 @@ pub async fn login(app: &App, username: &str, secret: &str, device: &Device) -> 
     drop(turn);
     match session::open(app, &account, device).await {
         // Removed or disabled while its password was being checked.
-        Err(Error::NotFound(_)) => {
-            app.metrics.logins_failed.add(1);
-            Err(Error::LoginFailed)
-        }
-        Err(error) => Err(error),
-        Ok(login) => {
-            app.metrics.logins.add(1);
-            Ok(login)
-        }
+        Err(Error::NotFound(_)) => Err(Error::LoginFailed),
+        other => other,
     }
 }
 

@@ -46,7 +46,7 @@ pub struct Writer {
     thread: Mutex<Option<JoinHandle<()>>>,
     /// While the disk takes no writes.
     failed: Arc<AtomicBool>,
-    commits: Arc<Commits>,
+    counted: Arc<Commits>,
     turn: Arc<Turn>,
     /// Closed when the thread has ended.
     ended: watch::Receiver<()>,
@@ -76,7 +76,7 @@ impl Writer {
             queue: Mutex::new(Some(tx)),
             thread: Mutex::new(Some(thread)),
             failed,
-            commits: counted,
+            counted,
             turn,
             ended,
         })
@@ -97,7 +97,7 @@ impl Writer {
     pub fn pulse(&self, file_bytes: Option<u64>) -> Pulse {
         let sender = self.sender();
         let room = sender.map_or((0, 0), |sender| (sender.capacity(), sender.max_capacity()));
-        self.commits
+        self.counted
             .pulse(room.1 - room.0, room.1, file_bytes, self.turn.took())
     }
 

@@ -137,7 +137,7 @@ pub async fn run(config: Result<Config>, options: Options) -> Result<()> {
         }
         None => found.push(Finding::note(
             "address",
-            "the way members come was not looked at: there is no public-url, and no server runs here",
+            "the way members come was not looked at: there is no public-url, and no server here that could be asked without one",
             "name the address: `bellrope doctor https://bell.example.org`".to_owned(),
         )),
     }
@@ -150,7 +150,7 @@ pub async fn run(config: Result<Config>, options: Options) -> Result<()> {
 }
 
 /// The public address that was set, or where the server listens. A server that was given a free
-/// port does not say which.
+/// port does not say which, and a certificate is for a name.
 fn default_public(config: Option<&Config>, is_served: bool) -> Option<Url> {
     let config = config?;
     let set: Option<Url> = config
@@ -160,7 +160,7 @@ fn default_public(config: Option<&Config>, is_served: bool) -> Option<Url> {
     if let Some(url) = set {
         return (is_served || !is_loopback(&url)).then_some(url);
     }
-    let listens = is_served && config.listen.port() != 0;
+    let listens = is_served && config.listen.port() != 0 && config.tls.is_none();
     listens.then(|| format!("http://{}", config.listen).parse().ok())?
 }
 

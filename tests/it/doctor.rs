@@ -342,6 +342,39 @@ fn settings_that_do_not_fit_together_are_found() {
 }
 
 #[test]
+fn a_server_that_encrypts_by_itself_needs_no_proxy() {
+    let place = Place::new();
+    let folder = place.folder.path();
+    certificate(folder, 90);
+    let [pem, key] = ["cert.pem", "key.pem"].map(|name| folder.join(name).display().to_string());
+    let tls = ["--tls-certificate", &pem, "--tls-key", &key];
+    let server = Process::start(&place.data, &tls);
+    let (listen, url) = (
+        server.address.to_string(),
+        format!("https://{}", server.address),
+    );
+    let doctor = |more: &[&str]| {
+        let settings = [&tls, more].concat();
+        doctor(
+            &place.data,
+            &settings,
+            &[("SSL_CERT_FILE", Path::new(&pem))],
+        )
+    };
+
+    // Of the address it listens on no certificate need be.
+    doctor(&["--listen", &listen])
+        .expect("settings", "warning", &url, "public-url")
+        .expect("address", "note", "was not looked at", "name the address");
+    for listen in [&listen, "0.0.0.0:8443"] {
+        doctor(&["--listen", listen, "--public-url", &url])
+            .expect("certificate", "ok", "", "")
+            .expect("websocket", "ok", "", "")
+            .expect_no_other(&[]);
+    }
+}
+
+#[test]
 fn a_backup_that_is_missing_or_old_is_found() {
     let place = Place::new();
     let every = ["--backup-every", "1d"];

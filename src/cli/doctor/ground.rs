@@ -87,10 +87,14 @@ fn way(config: &Config) -> Found {
     let mut found = Found::new();
     let public = config.public_url.as_ref().map(Origin::as_str);
     let public_url: Option<url::Url> = public.and_then(|url| url.parse().ok());
+    let own = Origin::of_address(config.scheme(), config.listen);
+    let own = own.as_str();
     let is_https = public_url
         .as_ref()
         .is_some_and(|url| url.scheme() == "https");
-    let is_here = config.listen.ip().is_loopback();
+    // Nothing stands in front of a server that encrypts by itself.
+    let is_alone = config.tls.is_some();
+    let is_inside = is_alone || config.listen.ip().is_loopback();
     if let Some(url) = public_url
         .as_ref()
         .filter(|url| !is_https && !is_loopback(url))
@@ -101,7 +105,7 @@ fn way(config: &Config) -> Found {
             "serve HTTPS by nginx or Caddy (packaging/ has both), and set public-url to https://...",
         ));
     }
-    if !is_here && is_https {
+    if !is_inside && is_https {
         found.push(Finding::note(
             "settings",
             format!(
@@ -111,14 +115,14 @@ fn way(config: &Config) -> Found {
             "let only the proxy reach it (firewall, container network), or listen on 127.0.0.1"
                 .to_owned(),
         ));
-    } else if !is_here {
+    } else if !is_inside {
         found.push(Finding::warning(
             "settings",
             format!("`listen` is {}, which other machines reach, and there is no TLS", config.listen),
             "set listen = \"127.0.0.1:8888\" with nginx or Caddy in front, and public-url = \"https://...\"",
         ));
     }
-    if is_https && config.trusted_proxy.is_empty() {
+    if is_https && !is_alone && config.trusted_proxy.is_empty() {
         found.push(Finding::warning(
             "settings",
             "`public-url` is https, so a proxy stands in front, and `trusted-proxy` names none: all members seem to come from its address, and share its limits",
@@ -128,11 +132,17 @@ fn way(config: &Config) -> Found {
     if public.is_none() && !config.trusted_proxy.is_empty() {
         found.push(Finding::warning(
             "settings",
-            format!(
-                "`trusted-proxy` is set and `public-url` is not: links lead to http://{}",
-                config.listen
-            ),
+            format!("`trusted-proxy` is set and `public-url` is not: links lead to {own}"),
             "set public-url to the address that members use",
+        ));
+    }
+    if public.is_none() && is_alone {
+        found.push(Finding::warning(
+            "settings",
+            format!(
+                "`tls-certificate` is set and `public-url` is not: links lead to {own}, which the certificate hardly names"
+            ),
+            "set public-url to the name that the certificate is for",
         ));
     }
     if config
